@@ -1,0 +1,120 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus: Reconciling and Stalled are abnormal-true and absent
+// otherwise.
+const (
+	// ReadyCondition sums up. True: accepted, applied and healthy. Unknown: rolling, with Reconciling. False: awaiting
+	// approval, held or failed, with Stalled where a person must act.
+	ReadyCondition = "Ready"
+	// ReconcilingCondition is True while work goes on without a person.
+	ReconcilingCondition = "Reconciling"
+	// StalledCondition is True while a person must act; its message says what to do.
+	StalledCondition = "Stalled"
+	// SourceAcceptedCondition on a NutanixClusterSpec says whether what Git declares is what the spec holds. Written by
+	// the Fleet controller alone.
+	SourceAcceptedCondition = "SourceAccepted"
+	// PreflightPassedCondition is reserved for checks against Prism Central before anything is applied.
+	PreflightPassedCondition = "PreflightPassed"
+	// InSyncCondition says whether the live objects equal the wanted ones.
+	InSyncCondition = "InSync"
+	// PausedCondition is True while nothing is applied because the cluster is paused or being moved; the message names who.
+	PausedCondition = "Paused"
+)
+
+// Reasons of ReadyCondition, ReconcilingCondition and StalledCondition.
+const (
+	// SucceededReason: everything wanted is so.
+	SucceededReason = "Succeeded"
+	// ProgressingReason: applied, machines are coming or rolling.
+	ProgressingReason = "Progressing"
+	// ProgressingWithRetryReason: the last attempt failed and is retried.
+	ProgressingWithRetryReason = "ProgressingWithRetry"
+	// SuspendedReason: spec.suspend is set.
+	SuspendedReason = "Suspended"
+
+	// AuthenticationFailedReason: the Git server refused the credentials.
+	AuthenticationFailedReason = "AuthenticationFailed"
+	// RepositoryUnreachableReason: the Git server did not answer; retried.
+	RepositoryUnreachableReason = "RepositoryUnreachable"
+	// RefNotFoundReason: the branch, tag or commit is not there.
+	RefNotFoundReason = "RefNotFound"
+	// PathNotFoundReason: spec.git.path is not in the revision.
+	PathNotFoundReason = "PathNotFound"
+	// SourceRefusedReason: the repository holds something refused or is over a limit.
+	SourceRefusedReason = "SourceRefused"
+	// SecretNotFoundReason: a referenced Secret or ConfigMap, or a key of it, is missing.
+	SecretNotFoundReason = "SecretNotFound"
+	// DecodeFailedReason: a file does not parse or is wrong.
+	DecodeFailedReason = "DecodeFailed"
+	// RenderFailedReason: the files parse but yield no valid objects.
+	RenderFailedReason = "RenderFailed"
+	// ClustersHeldReason, on a Fleet: some clusters are held; status.failures and status.plan say which and why.
+	ClustersHeldReason = "ClustersHeld"
+
+	// ApplyFailedReason: the API server refused objects; the message carries its words.
+	ApplyFailedReason = "ApplyFailed"
+	// AlreadyExistsReason: an object of that name exists and is not ours.
+	AlreadyExistsReason = "AlreadyExists"
+	// MirrorEditedReason: the mirrored spec was edited by hand; it is restored, nothing was applied.
+	MirrorEditedReason = "MirrorEdited"
+	// ClusterDeletedElsewhereReason: the CAPI Cluster was deleted or is gone by another hand.
+	ClusterDeletedElsewhereReason = "ClusterDeletedElsewhere"
+	// DeletionBlockedReason: a deletion does not get on; the message names object, finalizer and controller.
+	DeletionBlockedReason = "DeletionBlocked"
+	// RolloutStuckReason: no progress for a time; the message names object, reason and next step.
+	RolloutStuckReason = "RolloutStuck"
+	// UnsupportedReason: management cluster, CAPI or CAPX version, or the cluster's form, is not supported.
+	UnsupportedReason = "Unsupported"
+	// PathNeedsFleetReason: a cluster applied without a Fleet uses path, which needs files.
+	PathNeedsFleetReason = "PathNeedsFleet"
+	// ReferenceNotFoundReason: the account, a profile or a profile version does not exist.
+	ReferenceNotFoundReason = "ReferenceNotFound"
+	// DeletingReason: the cluster is being deleted.
+	DeletingReason = "Deleting"
+	// UnhealthyReason: applied and rolled out, but not available.
+	UnhealthyReason = "Unhealthy"
+)
+
+// Reasons of SourceAcceptedCondition. LimitExceeded, ApprovalRequired and Forbidden also stand on Ready and Stalled.
+const (
+	// AcceptedReason: the mirrored spec is what Git declares.
+	AcceptedReason = "Accepted"
+	// LimitExceededReason: the change passes a limit of the Fleet or of the cluster.
+	LimitExceededReason = "LimitExceeded"
+	// ApprovalRequiredReason: the change needs a person's word, whatever the limits.
+	ApprovalRequiredReason = "ApprovalRequired"
+	// ForbiddenReason: the change is refused; the message says what to commit instead.
+	ForbiddenReason = "Forbidden"
+	// InvalidReason: the cluster's own files are wrong.
+	InvalidReason = "Invalid"
+	// ConflictReason: name or endpoint is in use, or another Fleet declares the cluster.
+	ConflictReason = "Conflict"
+	// FileRemovedReason: the file is gone and the deletion policy keeps the cluster.
+	FileRemovedReason = "FileRemoved"
+	// FleetGoneReason: the Fleet was deleted; the cluster keeps its last accepted spec.
+	FleetGoneReason = "FleetGone"
+	// NoFleetReason: the cluster was applied by hand and gates itself.
+	NoFleetReason = "NoFleet"
+	// SourceUnknownReason: the revision could not be read or planned; nothing is known of this cluster.
+	SourceUnknownReason = "SourceUnknown"
+)
+
+// Reasons of InSyncCondition and PausedCondition.
+const (
+	// InSyncReason: live equals wanted.
+	InSyncReason = "InSync"
+	// DriftedReason: live differs from wanted and is reported, not corrected.
+	DriftedReason = "Drifted"
+	// ContestedReason: another manager keeps changing a field of ours; it is no longer corrected for now.
+	ContestedReason = "Contested"
+	// PendingReason: nothing has been compared yet.
+	PendingReason = "Pending"
+	// PausedByOtherReason: Cluster.spec.paused or the paused annotation was set by another hand.
+	PausedByOtherReason = "PausedByOther"
+	// PausedBySpecReason: spec.paused is true.
+	PausedBySpecReason = "PausedBySpec"
+	// MovingReason: clusterctl is moving the cluster.
+	MovingReason = "Moving"
+	// NotPausedReason: nothing is paused.
+	NotPausedReason = "NotPaused"
+)

@@ -1,0 +1,193 @@
+package v1alpha1
+
+import (
+	"github.com/fluxcd/pkg/apis/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FleetSpec is one path of a Git repository and the policy for all that it declares.
+type FleetSpec struct {
+	// git says what to read.
+	// +required
+	Git GitSource `json:"git"`
+	// interval between two looks at the repository. Default 1m.
+	// +kubebuilder:default="1m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +optional
+	Interval metav1.Duration `json:"interval,omitempty"`
+	// suspend stops fetching and mirroring; drift of what was accepted is still corrected.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+	// limits for the sum of all changes.
+	// +optional
+	Limits Limits `json:"limits,omitempty"`
+	// preflight is reserved for checks against Prism Central.
+	// +optional
+	Preflight Preflight `json:"preflight,omitempty"`
+	// review is reserved for plans in pull requests.
+	// +optional
+	Review *Review `json:"review,omitempty"`
+	// verify is reserved for commit signatures.
+	// +optional
+	Verify *Verify `json:"verify,omitempty"`
+	// windows is reserved for maintenance windows.
+	// +kubebuilder:validation:MaxItems=0
+	// +optional
+	Windows []Window `json:"windows,omitempty"`
+	// serviceAccountName is impersonated for every write of this Fleet and its clusters. Empty: Refract's own.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+}
+
+// GitSource is a Git repository, a reference and a path in it.
+type GitSource struct {
+	// url of the repository: https, ssh (also git@host:path); file when the operator allows it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +required
+	URL string `json:"url"`
+	// ref to follow. Default: branch main.
+	// +kubebuilder:default={branch: main}
+	// +optional
+	Ref GitRef `json:"ref,omitempty"`
+	// path below which files are read. Default: the whole repository.
+	// +kubebuilder:default="./"
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Path string `json:"path,omitempty"`
+	// secretRef names a Secret with username and password, bearerToken, or identity and known_hosts; and ca.crt.
+	// +optional
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+}
+
+// GitRef is a branch, a tag or a commit.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.branch), has(self.tag), has(self.commit)].filter(x, x).size() == 1",message="set exactly one of branch, tag and commit"
+type GitRef struct {
+	// branch to follow.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=244
+	// +optional
+	Branch string `json:"branch,omitempty"`
+	// tag to follow.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=244
+	// +optional
+	Tag string `json:"tag,omitempty"`
+	// commit to stay at, all 40 hexadecimal digits.
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
+	// +optional
+	Commit string `json:"commit,omitempty"`
+}
+
+// PreflightMode says what a failed check does.
+//
+// +kubebuilder:validation:Enum=Enforce;Warn;Off
+type PreflightMode string
+
+// Preflight is reserved for checks against Prism Central; it has no effect yet.
+type Preflight struct {
+	// existence of what the files name in Prism Central.
+	// +optional
+	Existence PreflightMode `json:"existence,omitempty"`
+	// capacity at the rollout's peak.
+	// +optional
+	Capacity PreflightMode `json:"capacity,omitempty"`
+}
+
+// Review is reserved for plans in pull requests; only the empty form is accepted.
+type Review struct{}
+
+// Verify is reserved for commit signatures; only the empty form is accepted.
+type Verify struct{}
+
+// Window is reserved for maintenance windows.
+type Window struct{}
+
+// FleetStatus is what Refract reports about a Fleet.
+type FleetStatus struct {
+	// observedGeneration is the generation that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// lastAttemptedRevision was read last, "main@sha1:…".
+	// +optional
+	LastAttemptedRevision string `json:"lastAttemptedRevision,omitempty"`
+	// lastAppliedRevision was read and accepted as a whole.
+	// +optional
+	LastAppliedRevision string `json:"lastAppliedRevision,omitempty"`
+	// lastHandledReconcileAt echoes annotation reconcile.fluxcd.io/requestedAt.
+	meta.ReconcileRequestStatus `json:",inline"`
+	// clusters counts the clusters of this Fleet.
+	// +optional
+	Clusters ClusterCounts `json:"clusters,omitempty"`
+	// plan sums up the changes that are held.
+	// +optional
+	Plan PlanStatus `json:"plan,omitempty"`
+	// failures lists what is wrong, at most 50.
+	// +kubebuilder:validation:MaxItems=50
+	// +optional
+	Failures []Failure `json:"failures,omitempty"`
+	// totalFailures counts all failures, also those beyond the 50 listed.
+	// +optional
+	TotalFailures int32 `json:"totalFailures,omitempty"`
+	// ignoredFiles counts YAML files below the path that are of another API group.
+	// +optional
+	IgnoredFiles int32 `json:"ignoredFiles,omitempty"`
+	// conditions: Ready, Reconciling, Stalled.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ClusterCounts counts clusters by state.
+type ClusterCounts struct {
+	// total number of clusters that the Fleet mirrors.
+	Total int32 `json:"total"`
+	// ready clusters.
+	Ready int32 `json:"ready"`
+	// drifted clusters.
+	Drifted int32 `json:"drifted"`
+	// held clusters: a change is pending.
+	Held int32 `json:"held"`
+}
+
+// Fleet keeps the clusters that one path of a Git repository declares.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=fl,categories=refract
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Clusters",type=integer,JSONPath=`.status.clusters.total`
+// +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.status.clusters.held`
+// +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.status.clusters.drifted`
+// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.lastAppliedRevision`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 50",message="a Fleet name has at most 50 characters"
+type Fleet struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +required
+	Spec FleetSpec `json:"spec"`
+	// +optional
+	Status FleetStatus `json:"status,omitempty"`
+}
+
+// FleetList is a list of Fleets.
+//
+// +kubebuilder:object:root=true
+type FleetList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Fleet `json:"items"`
+}
+
+// GetConditions returns the conditions, for fluxcd/pkg/runtime.
+func (f *Fleet) GetConditions() []metav1.Condition { return f.Status.Conditions }
+
+// SetConditions replaces the conditions, for fluxcd/pkg/runtime.
+func (f *Fleet) SetConditions(c []metav1.Condition) { f.Status.Conditions = c }

@@ -1,0 +1,152 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Phase sums up a cluster in one word.
+//
+// +kubebuilder:validation:Enum=Pending;Provisioning;Running;Updating;Held;Degraded;Deleting;Failed
+type Phase string
+
+// Phases of a cluster.
+const (
+	// PhasePending: nothing applied yet.
+	PhasePending Phase = "Pending"
+	// PhaseProvisioning: applied, not yet available for the first time.
+	PhaseProvisioning Phase = "Provisioning"
+	// PhaseRunning: available and up to date.
+	PhaseRunning Phase = "Running"
+	// PhaseUpdating: machines are added, replaced or removed.
+	PhaseUpdating Phase = "Updating"
+	// PhaseHeld: running, and a change waits for a person.
+	PhaseHeld Phase = "Held"
+	// PhaseDegraded: was available and is not, or machines are unhealthy.
+	PhaseDegraded Phase = "Degraded"
+	// PhaseDeleting: being deleted.
+	PhaseDeleting Phase = "Deleting"
+	// PhaseFailed: a person must act before anything else happens.
+	PhaseFailed Phase = "Failed"
+)
+
+// MachineCounts counts machines.
+type MachineCounts struct {
+	// desired machines.
+	Desired int32 `json:"desired"`
+	// available machines.
+	Available int32 `json:"available"`
+	// upToDate machines.
+	UpToDate int32 `json:"upToDate"`
+	// summary: available/desired.
+	Summary string `json:"summary"`
+}
+
+// DriftFinding is a live field that differs from the wanted one.
+type DriftFinding struct {
+	// object or virtual machine, "MachineDeployment/edge-01-workers".
+	Object string `json:"object"`
+	// field that differs, "spec.replicas".
+	// +optional
+	Field string `json:"field,omitempty"`
+	// wanted value.
+	// +optional
+	Wanted string `json:"wanted,omitempty"`
+	// found value.
+	// +optional
+	Found string `json:"found,omitempty"`
+	// manager that wrote the found value, when known.
+	// +optional
+	Manager string `json:"manager,omitempty"`
+	// since when it has been seen.
+	// +optional
+	Since metav1.Time `json:"since,omitempty"`
+}
+
+// NutanixClusterSpecStatus is what Refract reports about a cluster.
+type NutanixClusterSpecStatus struct {
+	// observedGeneration is the generation that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// phase in one word.
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+	// profile in use, "standard@1.4.0".
+	// +optional
+	Profile string `json:"profile,omitempty"`
+	// kubernetesVersion that the oldest control-plane machine runs.
+	// +optional
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// controlPlane machines.
+	// +optional
+	ControlPlane MachineCounts `json:"controlPlane,omitempty"`
+	// workers in all pools.
+	// +optional
+	Workers MachineCounts `json:"workers,omitempty"`
+	// plan that is held; otherwise "no change". Written by the Fleet controller, or by the cluster's own gate.
+	// +optional
+	Plan PlanStatus `json:"plan,omitempty"`
+	// failures that hold this cluster's change back, with their place.
+	// +kubebuilder:validation:MaxItems=50
+	// +optional
+	Failures []Failure `json:"failures,omitempty"`
+	// drift found.
+	// +kubebuilder:validation:MaxItems=50
+	// +optional
+	Drift []DriftFinding `json:"drift,omitempty"`
+	// kubeconfigSecretRef names the Secret with the cluster's kubeconfig, once it exists.
+	// +optional
+	KubeconfigSecretRef *LocalReference `json:"kubeconfigSecretRef,omitempty"`
+	// revision at which the cluster's own inputs last changed.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+	// shortRevision for the table.
+	// +optional
+	ShortRevision string `json:"shortRevision,omitempty"`
+	// lastHandledReconcileAt echoes annotation reconcile.fluxcd.io/requestedAt.
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+	// conditions: Ready, Reconciling, Stalled, SourceAccepted, PreflightPassed, InSync, Paused.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// NutanixClusterSpec is one Kubernetes cluster on Nutanix.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=ncs,categories=refract
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.status.profile`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.kubernetesVersion`
+// +kubebuilder:printcolumn:name="CP",type=string,JSONPath=`.status.controlPlane.summary`
+// +kubebuilder:printcolumn:name="Workers",type=string,JSONPath=`.status.workers.summary`
+// +kubebuilder:printcolumn:name="Sync",type=string,JSONPath=`.status.conditions[?(@.type=="InSync")].reason`
+// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.shortRevision`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 30",message="a cluster name has at most 30 characters"
+type NutanixClusterSpec struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +required
+	Spec NutanixClusterSpecSpec `json:"spec"`
+	// +optional
+	Status NutanixClusterSpecStatus `json:"status,omitempty"`
+}
+
+// NutanixClusterSpecList is a list of NutanixClusterSpecs.
+//
+// +kubebuilder:object:root=true
+type NutanixClusterSpecList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NutanixClusterSpec `json:"items"`
+}
+
+// GetConditions returns the conditions, for fluxcd/pkg/runtime.
+func (c *NutanixClusterSpec) GetConditions() []metav1.Condition { return c.Status.Conditions }
+
+// SetConditions replaces the conditions, for fluxcd/pkg/runtime.
+func (c *NutanixClusterSpec) SetConditions(v []metav1.Condition) { c.Status.Conditions = v }
