@@ -1,0 +1,143 @@
+package prismsim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+var vmSchema = schema{fields: map[string]field{"name": text}}
+
+func (s *Server) vmRoutes() {
+	const base, pkg = "/api/vmm/v4.2/ahv/config/vms", "vmm.v4.ahv.config."
+	s.v4("GET "+base, pkg+"ListVmsApiResponse", s.listVMs)
+	s.v4("POST "+base, pkg+"CreateVmApiResponse", s.createVM)
+	s.v4("GET "+base+"/{extId}", pkg+"GetVmApiResponse", s.getVM)
+	s.v4("DELETE "+base+"/{extId}", pkg+"DeleteVmApiResponse", s.onVM(s.deleteVM))
+	s.v4("POST "+base+"/{extId}/$actions/power-on", pkg+"PowerOnVmApiResponse", s.onVM(s.powerOnVM))
+	s.v4("POST "+base+"/{extId}/$actions/power-off", pkg+"PowerOffVmApiResponse", s.onVM(s.powerOffVM))
+	s.v4("POST "+base+"/{extId}/$actions/add-custom-attributes", pkg+"AddVmCustomAttributesApiResponse", s.onVM(s.addCustomAttributes))
+}
+
+func (s *Server) listVMs(r *request) (reply, error) {
+	docs := make([]object, 0, len(s.vms))
+	for _, m := range s.sortedVMs() {
+		docs = append(docs, m.document())
+	}
+	return list(r, docs, vmSchema)
+}
+
+// sortedVMs returns the VMs by name; names need not be unique.
+func (s *Server) sortedVMs() []*machine {
+	sorted := make([]*machine, 0, len(s.vms))
+	for _, m := range s.vms {
+		sorted = append(sorted, m)
+	}
+	slices.SortFunc(sorted, func(a, b *machine) int {
+		return strings.Compare(a.name+"\x00"+a.extID, b.name+"\x00"+b.extID)
+	})
+	return sorted
+}
+
+func (s *Server) getVM(r *request) (reply, error) {
+	if _, err := queryOptions(r); err != nil {
+		return reply{}, err
+	}
+	m, ok := s.vms[r.PathValue("extId")]
+	if !ok {
+		return reply{}, notFound("VM", r.PathValue("extId"))
+	}
+	found := answer(http.StatusOK, m.document())
+	found.etag = etag(m.revision)
+	return found, nil
+}
+
+func (s *Server) createVM(r *request) (reply, error) {
+	if _, err := queryOptions(r); err != nil {
+		return reply{}, err
+	}
+	var wanted vmRequest
+	if err := decode(r.body, &wanted); err != nil {
+		return reply{}, err
+	}
+	m, err := wanted.machine()
+	if err != nil {
+		return reply{}, err
+	}
+	if err := s.checkReferences(m); err != nil {
+		return reply{}, invalid(http.StatusUnprocessableEntity, "VM %q: %v", m.name, err)
+	}
+	return s.start("kVmCreate", m.extID, func() error { return s.add(m) }), nil
+}
+
+// onVM finds the VM of a changing request and checks its If-Match.
+func (s *Server) onVM(change func(r *request, m *machine) (reply, error)) handler {
+	return func(r *request) (reply, error) {
+		if _, err := queryOptions(r); err != nil {
+			return reply{}, err
+		}
+		m, ok := s.vms[r.PathValue("extId")]
+		if !ok {
+			return reply{}, notFound("VM", r.PathValue("extId"))
+		}
+		if err := checkMatch(r, m.revision); err != nil {
+			return reply{}, err
+		}
+		return change(r, m)
+	}
+}
+
+// startOn starts a task that fails when the VM is gone by the time it is done.
+func (s *Server) startOn(operation string, m *machine, work func()) (reply, error) {
+	return s.start(operation, m.extID, func() error {
+		if s.vms[m.extID] != m {
+			return fmt.Errorf("VM %s was deleted", m.extID)
+		}
+		work()
+		m.revision = s.nextRevision()
+		return nil
+	}), nil
+}
+
+func (s *Server) deleteVM(_ *request, m *machine) (reply, error) {
+	return s.startOn("kVmDelete", m, func() { s.remove(m) })
+}
+
+func (s *Server) powerOnVM(r *request, m *machine) (reply, error) {
+	if err := withoutBody(r); err != nil {
+		return reply{}, err
+	}
+	return s.startOn("kVmPowerOn", m, func() { s.powerOn(m) })
+}
+
+func (s *Server) powerOffVM(r *request, m *machine) (reply, error) {
+	if err := withoutBody(r); err != nil {
+		return reply{}, err
+	}
+	return s.startOn("kVmPowerOff", m, func() { m.power(false) })
+}
+
+func (s *Server) addCustomAttributes(r *request, m *machine) (reply, error) {
+	var wanted struct {
+		typedRequest
+		CustomAttributes []string
+	}
+	if err := decode(r.body, &wanted); err != nil {
+		return reply{}, err
+	}
+	return s.startOn("kVmAddCustomAttributes", m, func() {
+		for _, attribute := range wanted.CustomAttributes {
+			if !slices.Contains(m.customAttributes, attribute) {
+				m.customAttributes = append(m.customAttributes, attribute)
+			}
+		}
+	})
+}
+
+func withoutBody(r *request) error {
+	if len(r.body) > 0 {
+		return notSimulated("%s takes no body here", r.Pattern)
+	}
+	return nil
+}
