@@ -1,0 +1,104 @@
+// Package controlplane builds, from pinned Go modules, the programs of a Cluster API management cluster: etcd,
+// kube-apiserver, kube-controller-manager, kubectl, the Cluster API and CAPX managers, and our in-memory stand-in for
+// workload clusters. Each group of programs has a nested module of its own, because their module graphs do not mix.
+// What is built is kept in a cache outside the tree, under a key that changes whenever the result would.
+package controlplane
+
+import (
+	"slices"
+	"strings"
+)
+
+// The names of the programs, which are also their file names.
+const (
+	Etcd                  = "etcd"
+	KubeAPIServer         = "kube-apiserver"
+	KubeControllerManager = "kube-controller-manager"
+	Kubectl               = "kubectl"
+	Core                  = "capi-core"
+	KubeadmBootstrap      = "capi-kubeadm-bootstrap"
+	KubeadmControlPlane   = "capi-kubeadm-control-plane"
+	CAPX                  = "capx"
+	Workload              = "workload-clusters"
+)
+
+// Versions of what is built. A test holds them against the nested go.mod files.
+const (
+	EtcdVersion       = "v3.6.5"
+	KubernetesVersion = "v1.34.4"
+	CAPIVersion       = "v1.14.2"
+	CAPXVersion       = "v1.9.2"
+	WorkloadVersion   = "v1.13.0"
+)
+
+const (
+	capiModule = "sigs.k8s.io/cluster-api"
+	capxModule = "github.com/nutanix-cloud-native/cluster-api-provider-nutanix"
+)
+
+// program says where one binary comes from.
+type program struct {
+	name    string
+	module  string // directory of the nested module
+	pkg     string // package to build
+	pinned  string // module whose version is shown
+	version string
+	ldflags string // besides -s -w
+	patched bool   // built with the patched controller-runtime
+	asset   bool   // a file of that name in $KUBEBUILDER_ASSETS is used instead
+}
+
+func programs() []program {
+	manager := func(name, pkg string) program {
+		return program{name: name, module: "capi", pkg: capiModule + pkg, pinned: capiModule, version: CAPIVersion, patched: true}
+	}
+	kubernetes := func(name string, asset bool) program {
+		return program{
+			name: name, module: "kubernetes", pkg: "k8s.io/kubernetes/cmd/" + name, pinned: "k8s.io/kubernetes",
+			version: KubernetesVersion, ldflags: versionFlags(KubernetesVersion), asset: asset,
+		}
+	}
+	return []program{
+		{name: Etcd, module: "etcd", pkg: "go.etcd.io/etcd/server/v3", pinned: "go.etcd.io/etcd/server/v3", version: EtcdVersion, asset: true},
+		kubernetes(KubeAPIServer, true),
+		kubernetes(Kubectl, true),
+		kubernetes(KubeControllerManager, false),
+		manager(Core, "/core"),
+		manager(KubeadmBootstrap, "/bootstrap/kubeadm"),
+		manager(KubeadmControlPlane, "/controlplane/kubeadm"),
+		{name: CAPX, module: "capx", pkg: capxModule, pinned: capxModule, version: CAPXVersion, patched: true},
+		{name: Workload, module: "workload", pkg: ".", pinned: capiModule + "/test", version: WorkloadVersion},
+	}
+}
+
+// All lists every program in the order in which they are built.
+func All() []string {
+	names := make([]string, 0, len(programs()))
+	for _, p := range programs() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// APIServer lists the programs of an API server without any controller.
+func APIServer() []string { return []string{Etcd, KubeAPIServer, Kubectl} }
+
+func find(name string) (program, bool) {
+	all := programs()
+	i := slices.IndexFunc(all, func(p program) bool { return p.name == name })
+	if i < 0 {
+		return program{}, false
+	}
+	return all[i], true
+}
+
+// versionFlags stamps a version into Kubernetes programs: built from modules they would report v0.0.0-master, with
+// which the Cluster API core manager refuses to work.
+func versionFlags(version string) string {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	const at = "-X k8s.io/component-base/version."
+	return strings.Join([]string{
+		at + "gitVersion=" + version, at + "gitMajor=" + major, at + "gitMinor=" + minor, at + "gitTreeState=clean",
+	}, " ")
+}
