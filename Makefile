@@ -1,0 +1,87 @@
+# make help says what there is. Everything sets itself up: tools and the test world are built from pinned Go modules.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CONTROLLER_GEN := go tool -modfile=go.tools.mod controller-gen
+CRD_REF_DOCS   := go tool -modfile=go.tools.mod crd-ref-docs
+GOLANGCI_LINT  := go tool -modfile=go.lint.mod golangci-lint
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+
+##@ Everyday
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: need ## Start a whole world with a sample fleet; ONCE=1 runs it through once and exits.
+	go run ./test/demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: need-cc ## Build the test world, run every test, then each fuzz target for 30 s (FUZZTIME).
+	@test/stage.sh all
+
+.PHONY: build
+build: need ## Build bin/refract.
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/refract-dev/refract/controllers/cli.Version=$(VERSION)" -o bin/refract .
+
+.PHONY: bench
+bench: need ## Run the benchmarks.
+	go test -run='^$$' -bench=. -benchmem ./render/...
+
+.PHONY: fuzz
+fuzz: need ## Run each fuzz target for 30 s (FUZZTIME).
+	@test/stage.sh fuzz
+
+##@ Before a commit
+
+.PHONY: fmt
+fmt: need ## Format the code.
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: need ## Lint the code, the floor plan included.
+	$(GOLANGCI_LINT) run
+
+.PHONY: verify
+verify: need generate manifests api-docs ## Generate everything anew and fail if that changes a file.
+	@changed=$$(git status --porcelain --untracked-files=all -- $(GENERATED)); \
+	if [ -n "$$changed" ]; then \
+		git --no-pager diff -- $(GENERATED); \
+		printf 'Generated files are not what the sources yield:\n%s\nCommit them as they are now.\n' "$$changed" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: presubmit
+presubmit: verify lint test ## What CI runs, but for the demo.
+
+##@ Generated files
+
+GENERATED := api config/crd config/rbac docs/reference
+
+.PHONY: generate
+generate: need ## Generate deepcopy code.
+	$(CONTROLLER_GEN) object paths=./api/...
+
+.PHONY: manifests
+manifests: need ## Generate CRDs and the operator's ClusterRole.
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=refract-manager paths=./... output:rbac:dir=config/rbac
+
+.PHONY: api-docs
+api-docs: need ## Generate the API reference.
+	$(CRD_REF_DOCS) --source-path=api --config=docs/reference/config.yaml --renderer=markdown \
+		--output-path=docs/reference/api.md
+
+# What is missing is named before anything starts.
+.PHONY: need need-cc
+need:
+	@test/need.sh go git
+need-cc:
+	@test/need.sh go git cc

@@ -1,0 +1,83 @@
+#!/bin/sh
+# Runs the tests in stages and prints how long each took. Usage: test/stage.sh all|world|race|unit|api|e2e|fuzz ...
+# A stage that fails does not keep the next ones from running, but for the world, without which nothing starts.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+module=$(sed -n 's/^module //p' go.mod)
+cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
+# Every package with tests belongs to exactly one stage: what no other stage claims is a unit test.
+race_packages="^$module/(render|gitsource)(/|$)"
+api_packages="^$module/(controllers|test/api|test/world|test/controlplane)(/|$)"
+e2e_packages="^$module/test/(e2e|demo|bench)(/|$)"
+
+packages() {
+	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -E "$@"
+}
+
+# Tests against the world are never taken from Go's test cache, which does not see the programs that they run.
+run_world() { go run ./test/controlplane/build; }
+run_race() { packages "$race_packages" | xargs -r go test -race -timeout 15m; }
+run_unit() { packages -v "$race_packages|$api_packages|$e2e_packages" | xargs -r go test -timeout 10m; }
+run_api() { packages "$api_packages" | xargs -r go test -count=1 -timeout 20m; }
+run_e2e() { packages "$e2e_packages" | xargs -r go test -count=1 -timeout 30m; }
+
+# Fuzz targets are found by their names, built first and then run side by side, one core each.
+run_fuzz() {
+	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . |
+		sed 's|^\(.*\)/[^/]*:func \(.*\)$|\1 \2|' | sort -u >"$scratch/targets"
+	[ -s "$scratch/targets" ] || return 0
+	for dir in $(cut -d' ' -f1 "$scratch/targets" | sort -u); do
+		name=$(echo "$dir" | tr '/.' '__')
+		go test -c -fuzz=. -o "$scratch/$name.test" "$dir" || return 1
+	done
+	xargs -P "$cores" -n 2 "$0" fuzz-one "$scratch" <"$scratch/targets"
+}
+
+# The corpus that a run grows stays in Go's cache, as with go test; a failing input is written below the package.
+fuzz_one() {
+	binary="$1/$(echo "$2" | tr '/.' '__').test"
+	log="$1/$3.log"
+	cache=$(go env GOCACHE)/fuzz/$module/${2#./}
+	if (cd "$2" && "$binary" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime="${FUZZTIME:-30s}" \
+		-test.fuzzminimizetime=10s -test.parallel=1 -test.fuzzcachedir="$cache") >"$log" 2>&1; then
+		printf 'ok  \t%s %s\t%s\n' "$2" "$3" "$(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
+	else
+		printf -- '--- FAIL: %s %s\n' "$2" "$3"
+		cat "$log"
+		return 1
+	fi
+}
+
+stage() {
+	printf '\n=== stage %s\n' "$1"
+	begin=$(date +%s)
+	if "run_$1"; then result=ok; else
+		result=FAILED
+		failed="$failed $1"
+	fi
+	printf '=== stage %s: %s, %s s\n' "$1" "$result" "$(($(date +%s) - begin))"
+}
+
+if [ "${1:-}" = fuzz-one ]; then
+	trap - EXIT
+	rmdir "$scratch"
+	fuzz_one "$2" "$3" "$4"
+	exit
+fi
+
+failed=
+[ "${1:-all}" = all ] && set -- world race unit api e2e fuzz
+start=$(date +%s)
+for name in "$@"; do
+	stage "$name"
+	[ "$name$failed" = "world world" ] && break
+done
+printf '\n=== all stages: %s s\n' "$(($(date +%s) - start))"
+[ -z "$failed" ] || {
+	printf 'failed:%s\n' "$failed" >&2
+	exit 1
+}
