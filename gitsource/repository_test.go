@@ -1,0 +1,620 @@
+package gitsource
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fluxcd/pkg/gittestserver"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUnchangedRemoteCostsOneListing(t *testing.T) {
+	s, wire := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	first := w.commit("a.yaml", "one")
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+
+	snap := mustSnapshot(t, r, branchMain)
+	wantFile(t, snap, "a.yaml", "one")
+	if got, want := snap.Revision.String(), "main@sha1:"+first; got != want {
+		t.Errorf("revision %q, want %q", got, want)
+	}
+	if listings, packs := wire.since(); listings != 1 || len(packs) != 1 {
+		t.Errorf("the first snapshot cost %d listings and %d packs, want 1 and 1", listings, len(packs))
+	}
+
+	for range 3 {
+		mustSnapshot(t, r, branchMain)
+	}
+	if listings, packs := wire.since(); listings != 3 || len(packs) != 0 {
+		t.Errorf("three unchanged snapshots cost %d listings and %d packs, want 3 and 0", listings, len(packs))
+	}
+
+	rev, err := r.Resolve(t.Context(), branchMain)
+	if err != nil || rev != snap.Revision {
+		t.Errorf("Resolve = %v, %v", rev, err)
+	}
+	if listings, packs := wire.since(); listings != 1 || len(packs) != 0 {
+		t.Errorf("Resolve cost %d listings and %d packs, want 1 and 0", listings, len(packs))
+	}
+
+	mustSnapshot(t, r, Ref{Commit: first})
+	if rev, err := r.Resolve(t.Context(), Ref{Commit: strings.ToUpper(first)}); err != nil || rev.Hash != first {
+		t.Errorf("Resolve of the held commit = %v, %v", rev, err)
+	}
+	if listings, packs := wire.since(); listings+len(packs) != 0 {
+		t.Errorf("the held commit cost %d listings and %d packs, want none", listings, len(packs))
+	}
+}
+
+func TestChangeFetchesOneRefAtDepthOne(t *testing.T) {
+	s, wire := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	old := w.commit("a.yaml", "one")
+	w.run("push", "-q", "origin", "HEAD:refs/heads/other")
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+	before := mustSnapshot(t, r, branchMain)
+	wire.since()
+
+	head := w.commit("a.yaml", "two")
+	after := mustSnapshot(t, r, branchMain)
+	wantFile(t, after, "a.yaml", "two")
+	wantFile(t, before, "a.yaml", "one") // A snapshot stays what it was.
+
+	listings, packs := wire.since()
+	if listings != 1 || len(packs) != 1 {
+		t.Fatalf("the change cost %d listings and %d packs, want 1 and 1", listings, len(packs))
+	}
+	if n := strings.Count(packs[0], "want "); n != 1 || !strings.Contains(packs[0], "want "+head) {
+		t.Errorf("wanted %d objects, want only %s:\n%s", n, head, packs[0])
+	}
+	if !strings.Contains(packs[0], "deepen 1\n") {
+		t.Errorf("the fetch was not of depth 1:\n%s", packs[0])
+	}
+	if strings.Contains(packs[0], old) {
+		t.Errorf("the fetch names the former commit:\n%s", packs[0])
+	}
+}
+
+func TestRefs(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	first := w.commit("a.yaml", "one")
+	w.run("tag", "v1")
+	w.run("tag", "-a", "v1-annotated", "-m", "first")
+	second := w.commit("a.yaml", "two")
+	w.run("push", "-q", "origin", "HEAD:refs/heads/team/blue")
+
+	cases := map[string]struct {
+		ref      Ref
+		revision string
+		content  string
+		err      error
+		says     string
+	}{
+		"Branch":        {ref: branchMain, revision: "main@sha1:" + second, content: "two"},
+		"NestedBranch":  {ref: Ref{Branch: "team/blue"}, revision: "team/blue@sha1:" + second, content: "two"},
+		"Tag":           {ref: Ref{Tag: "v1"}, revision: "v1@sha1:" + first, content: "one"},
+		"AnnotatedTag":  {ref: Ref{Tag: "v1-annotated"}, revision: "v1-annotated@sha1:" + first, content: "one"},
+		"TipCommit":     {ref: Ref{Commit: second}, revision: "sha1:" + second, content: "two"},
+		"TaggedCommit":  {ref: Ref{Commit: first}, revision: "sha1:" + first, content: "one"},
+		"Typo":          {ref: Ref{Branch: "mian"}, err: ErrRefNotFound, says: `did you mean "main"?`},
+		"FarOff":        {ref: Ref{Branch: "production"}, err: ErrRefNotFound, says: `default branch is "main"`},
+		"TagAsBranch":   {ref: Ref{Branch: "v1"}, err: ErrRefNotFound, says: `there is a tag "v1"`},
+		"NoSuchCommit":  {ref: Ref{Commit: strings.Repeat("7", 40)}, err: ErrRefNotFound, says: "no branch or tag"},
+		"NothingSet":    {err: ErrRefused, says: "exactly one"},
+		"TwoSet":        {ref: Ref{Branch: "main", Tag: "v1"}, err: ErrRefused, says: "exactly one"},
+		"ShortCommit":   {ref: Ref{Commit: first[:12]}, err: ErrRefused, says: "40 hexadecimal"},
+		"NoRefName":     {ref: Ref{Branch: "a..b"}, err: ErrRefused, says: "not a name"},
+		"OptionAsName":  {ref: Ref{Branch: "--upload-pack=x"}, err: ErrRefused, says: "not a name"},
+		"ControlInName": {ref: Ref{Tag: "a\nb"}, err: ErrRefused, says: "not a name"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			for _, url := range []string{s.HTTPAddress() + "/fleet.git", "file://" + w.bare} {
+				r := open(t, Options{URL: url, AllowFileURLs: true})
+				snap, err := r.Snapshot(t.Context(), tc.ref)
+				wantErr(t, err, tc.err, tc.says)
+				if tc.err != nil {
+					continue
+				}
+				if got := snap.Revision.String(); got != tc.revision {
+					t.Errorf("revision %q, want %q", got, tc.revision)
+				}
+				wantFile(t, snap, "a.yaml", tc.content)
+				if rev, err := r.Resolve(t.Context(), tc.ref); err != nil || rev != snap.Revision {
+					t.Errorf("Resolve = %v, %v; want %v", rev, err, snap.Revision)
+				}
+			}
+		})
+	}
+}
+
+func wantErr(t *testing.T, err, kind error, says string) {
+	t.Helper()
+	switch {
+	case kind == nil && err != nil:
+		t.Fatalf("unexpected error: %v", err)
+	case kind == nil:
+	case !errors.Is(err, kind):
+		t.Fatalf("error %v, want kind %q", err, kind)
+	case !strings.Contains(err.Error(), says):
+		t.Errorf("error %q does not say %q", err, says)
+	}
+}
+
+func TestBareCommit(t *testing.T) {
+	cases := map[string]struct {
+		refused bool
+		packs   int
+		reason  string
+	}{
+		"Refused":  {refused: true, packs: 2, reason: "refused once, then found a little deeper on the branches"},
+		"Accepted": {packs: 1, reason: "asked for it and nothing else"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s, wire := httpServer(t, nil)
+			w := newWork(t, s.Root(), "fleet.git")
+			w.commit("a.yaml", "zero")
+			wanted := w.commit("a.yaml", "one")
+			w.commit("a.yaml", "two")
+			if tc.refused {
+				wire.refuse = wanted
+			}
+			r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+			wantFile(t, mustSnapshot(t, r, Ref{Commit: wanted}), "a.yaml", "one")
+			if _, packs := wire.since(); len(packs) != tc.packs {
+				t.Errorf("%d packs, want %d: %s", len(packs), tc.packs, tc.reason)
+			}
+			mustSnapshot(t, r, Ref{Commit: wanted})
+			if listings, packs := wire.since(); listings+len(packs) != 0 {
+				t.Errorf("the second snapshot of a commit cost requests")
+			}
+		})
+	}
+}
+
+func TestBareCommitDeepInHistory(t *testing.T) {
+	s, wire := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	wanted := w.commit("a.yaml", "old")
+	w.write("a.yaml", "new")
+	for range maxCommitDepth + 5 {
+		w.run("commit", "-q", "--allow-empty", "-m", "more")
+	}
+	w.push("last")
+	wire.refuse = wanted
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+	wantFile(t, mustSnapshot(t, r, Ref{Commit: wanted}), "a.yaml", "old")
+	if _, packs := wire.since(); len(packs) != 3 || strings.Contains(packs[2], "deepen") {
+		t.Errorf("want one refused, one shallow fetch and one of everything, got %d", len(packs))
+	}
+	if n := len(r.held.store.objects); n != 3 {
+		t.Errorf("%d objects are held, want the commit, its tree and its file", n)
+	}
+}
+
+func TestMessages(t *testing.T) {
+	s, wire := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.run("-C", w.bare, "config", "uploadpack.allowFilter", "true")
+	var hashes []string
+	for _, m := range []string{"one", "two", "three\n\nRefract-Approve: sha256:abc", "four"} {
+		w.write("a.yaml", m)
+		hashes = append(hashes, w.push(m))
+	}
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+	head := mustSnapshot(t, r, branchMain).Revision
+	wire.since()
+
+	cases := map[string]struct {
+		since string
+		limit int
+		want  []string
+		packs int
+	}{
+		"Nothing":       {since: hashes[3], limit: 50},
+		"OneIsHeld":     {since: "main@sha1:" + hashes[2], limit: 50, want: []string{"four\n"}},
+		"Several":       {since: "sha1:" + hashes[0], limit: 50, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n", "two\n"}, packs: 1},
+		"All":           {limit: 50, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n", "two\n", "one\n"}, packs: 1},
+		"AtMost":        {since: hashes[0], limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+		"PushedOver":    {since: strings.Repeat("7", 40), limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+		"NoneWanted":    {limit: 0},
+		"OneOfEndless":  {limit: 1, want: []string{"four\n"}},
+		"ExactlyAtEdge": {since: hashes[1], limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			commits, err := r.Messages(t.Context(), head, tc.since, tc.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range commits {
+				got = append(got, c.Message)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("messages (-want +got):\n%s", diff)
+			}
+			_, packs := wire.since()
+			if len(packs) != tc.packs {
+				t.Errorf("%d packs, want %d", len(packs), tc.packs)
+			}
+			for _, p := range packs {
+				if !strings.Contains(p, "filter tree:0") || !strings.Contains(p, "deepen ") {
+					t.Errorf("history was fetched with its files or without bound:\n%s", p)
+				}
+			}
+		})
+	}
+}
+
+func TestMessagesOfMergesLeaveOutWhatWasThere(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.commit("a.yaml", "base")
+	w.run("checkout", "-q", "-b", "side")
+	w.write("b.yaml", "side")
+	w.run("add", "-A")
+	w.run("commit", "-q", "-m", "on the side")
+	w.run("checkout", "-q", "main")
+	since := w.commit("a.yaml", "since")
+	w.run("merge", "-q", "--no-ff", "-m", "merge", "side")
+	w.run("push", "-q", "origin", "main")
+	head := Revision{Ref: "main", Hash: w.run("rev-parse", "HEAD")}
+
+	commits, err := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"}).Messages(t.Context(), head, since, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range commits {
+		got = append(got, strings.TrimSpace(c.Message))
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"merge", "on the side"}, got); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+}
+
+func TestMessagesOfACommitThatIsNoTipAnyMore(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	since := w.commit("a.yaml", "one")
+	w.commit("a.yaml", "two")
+	head := w.commit("a.yaml", "three")
+	w.commit("a.yaml", "four")
+	commits, err := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"}).Messages(t.Context(), Revision{Hash: head}, since, 50)
+	if err != nil || len(commits) != 2 || commits[0].Hash != head {
+		t.Errorf("Messages = %v, %v; want two from %s on", commits, err, head)
+	}
+}
+
+func TestHTTPFailures(t *testing.T) {
+	const user, password, token = "bob", "s3cret-password", "s3cret-token"
+	basic, _ := httpServer(t, func(s *gittestserver.GitServer) { s.Auth(user, password) })
+	newWork(t, basic.Root(), "fleet.git").commit("a.yaml", "one")
+	newWork(t, basic.Root(), "empty.git")
+	bearer, _ := httpServer(t, func(s *gittestserver.GitServer) {
+		s.AddHTTPMiddlewares(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.Header.Get("Authorization") {
+				case "Bearer " + token:
+					next.ServeHTTP(w, r)
+				case "Bearer readless":
+					http.Error(w, "no", http.StatusForbidden)
+				default: // Some proxies echo what they were sent.
+					http.Error(w, r.Header.Get("Authorization"), http.StatusUnauthorized)
+				}
+			})
+		})
+	})
+	newWork(t, bearer.Root(), "fleet.git").commit("a.yaml", "one")
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<html>please log in</html>"))
+	}))
+	t.Cleanup(page.Close)
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/busy.git/info/refs" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+		_, _ = w.Write([]byte("001e# service=git-upload-pack\n0000zzzz"))
+	}))
+	t.Cleanup(broken.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+
+	cases := map[string]struct {
+		url  string
+		auth Auth
+		err  error
+		says string
+	}{
+		"Basic":         {url: basic.HTTPAddress() + "/fleet.git", auth: Auth{Username: user, Password: password}},
+		"BasicWrong":    {url: basic.HTTPAddress() + "/fleet.git", auth: Auth{Username: user, Password: "s3cret-but-wrong"}, err: ErrAuth, says: "check username and password in the Secret"},
+		"Anonymous":     {url: basic.HTTPAddress() + "/fleet.git", err: ErrAuth, says: "name a Secret"},
+		"Bearer":        {url: bearer.HTTPAddress() + "/fleet.git", auth: Auth{BearerToken: token}},
+		"BearerWrong":   {url: bearer.HTTPAddress() + "/fleet.git", auth: Auth{BearerToken: "s3cret-but-wrong"}, err: ErrAuth, says: "check bearerToken in the Secret"},
+		"Forbidden":     {url: bearer.HTTPAddress() + "/fleet.git", auth: Auth{BearerToken: "readless"}, err: ErrAuth, says: "403"},
+		"NoRepository":  {url: basic.HTTPAddress() + "/other.git", auth: Auth{Username: user, Password: password}, err: ErrNotFound, says: "no such repository"},
+		"Empty":         {url: basic.HTTPAddress() + "/empty.git", auth: Auth{Username: user, Password: password}, err: ErrRefNotFound, says: "no commits"},
+		"LoginPage":     {url: page.URL + "/fleet.git", err: ErrNotFound, says: "not as a Git repository"},
+		"ServerBusy":    {url: broken.URL + "/busy.git", err: ErrUnreachable, says: "503"},
+		"Garbage":       {url: broken.URL + "/fleet.git", err: ErrUnreachable, says: "not Git's protocol"},
+		"NobodyListens": {url: gone.URL + "/fleet.git", err: ErrUnreachable, says: "refused"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, Options{URL: tc.url, Auth: tc.auth}).Snapshot(t.Context(), branchMain)
+			wantErr(t, err, tc.err, tc.says)
+			if err == nil {
+				return
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the error holds a credential: %v", err)
+			}
+			if !strings.Contains(err.Error(), tc.url) {
+				t.Errorf("the error does not name the repository: %v", err)
+			}
+		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	git, _ := httpServer(t, nil)
+	newWork(t, git.Root(), "fleet.git").commit("a.yaml", "one")
+	target, err := url.Parse(git.HTTPAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := httptest.NewTLSServer(proxyTo(target))
+	t.Cleanup(secure.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+
+	cases := map[string]struct {
+		url  string
+		ca   []byte
+		err  error
+		says string
+	}{
+		"KnownCA":   {url: secure.URL, ca: ca},
+		"UnknownCA": {url: secure.URL, err: ErrTLS, says: "ca.crt"},
+		"OtherHost": {url: strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), ca: ca, err: ErrTLS, says: "another host"},
+		"NoTLS":     {url: strings.Replace(git.HTTPAddress(), "http:", "https:", 1), err: ErrUnreachable, says: "HTTP response to HTTPS client"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, Options{URL: tc.url + "/fleet.git", Auth: Auth{CA: tc.ca}}).Snapshot(t.Context(), branchMain)
+			wantErr(t, err, tc.err, tc.says)
+		})
+	}
+	if _, err := Open(Options{URL: secure.URL + "/fleet.git", Auth: Auth{CA: []byte("no PEM")}}); !errors.Is(err, ErrTLS) {
+		t.Errorf("a CA that is none: %v", err)
+	}
+}
+
+func proxyTo(target *url.URL) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host, out.RequestURI = target.Scheme, target.Host, ""
+		res, err := http.DefaultTransport.RoundTrip(out)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = res.Body.Close() }()
+		for k, v := range res.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(res.StatusCode)
+		_, _ = io.Copy(w, res.Body)
+	})
+}
+
+// Another package of the process may have switched verification off on the
+// shared transport; that must not reach Git.
+func TestTrustIsNotThatOfTheDefaultTransport(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	shared, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		t.Fatal("no *http.Transport")
+	}
+	mine, ok := secure.Client().Transport.(*http.Transport)
+	if !ok {
+		t.Fatal("no *http.Transport")
+	}
+	before := shared.TLSClientConfig
+	shared.TLSClientConfig = mine.TLSClientConfig.Clone()
+	shared.TLSClientConfig.InsecureSkipVerify = true
+	t.Cleanup(func() { shared.TLSClientConfig = before })
+
+	_, err := open(t, Options{URL: secure.URL + "/fleet.git"}).Resolve(t.Context(), branchMain)
+	wantErr(t, err, ErrTLS, "unknown authority")
+}
+
+func TestRedirects(t *testing.T) {
+	git, wire := httpServer(t, nil)
+	newWork(t, git.Root(), "fleet.git").commit("a.yaml", "one")
+	redirector := func(to func(r *http.Request) string) *httptest.Server {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, to(r), http.StatusMovedPermanently)
+		}))
+		t.Cleanup(s.Close)
+		return s
+	}
+	away := redirector(func(r *http.Request) string { return git.HTTPAddress() + r.URL.String() })
+	circle := redirector(func(r *http.Request) string { return r.URL.String() })
+	aside := redirector(func(*http.Request) string { return "/login" })
+
+	cases := map[string]struct{ url, says string }{
+		"OtherHost": {away.URL + "/fleet.git", git.HTTPAddress() + "/fleet.git"},
+		"Circle":    {circle.URL + "/fleet.git", "circle"},
+		"NoListing": {aside.URL + "/fleet.git", "no ref listing"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, Options{URL: tc.url, Auth: Auth{Username: "bob", Password: "s3cret"}})
+			_, err := r.Snapshot(t.Context(), branchMain)
+			wantErr(t, err, ErrRefused, tc.says)
+		})
+	}
+	if listings, packs := wire.since(); listings+len(packs) != 0 {
+		t.Errorf("a redirect to another host was followed")
+	}
+	t.Run("SameHost", func(t *testing.T) {
+		s, _ := httpServer(t, func(s *gittestserver.GitServer) {
+			s.AddHTTPMiddlewares(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if rest, ok := strings.CutPrefix(r.URL.Path, "/fleet/"); ok {
+						http.Redirect(w, r, "/fleet.git/"+rest+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+		})
+		newWork(t, s.Root(), "fleet.git").commit("a.yaml", "one")
+		wantFile(t, mustSnapshot(t, open(t, Options{URL: s.HTTPAddress() + "/fleet"}), branchMain), "a.yaml", "one")
+	})
+}
+
+func TestSetAuthProvesNewCredentials(t *testing.T) {
+	s, wire := httpServer(t, func(s *gittestserver.GitServer) { s.Auth("bob", "first") })
+	commit := newWork(t, s.Root(), "fleet.git").commit("a.yaml", "one")
+	good := Auth{Username: "bob", Password: "first"}
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git", Auth: good})
+	ref := Ref{Commit: commit}
+	mustSnapshot(t, r, ref)
+	wire.since()
+
+	if err := r.SetAuth(good); err != nil {
+		t.Fatal(err)
+	}
+	mustSnapshot(t, r, ref)
+	if listings, packs := wire.since(); listings+len(packs) != 0 {
+		t.Error("equal credentials dropped the snapshot")
+	}
+	if err := r.SetAuth(Auth{Username: "bob", Password: "second"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Snapshot(t.Context(), ref); !errors.Is(err, ErrAuth) {
+		t.Errorf("the snapshot was served on credentials that are refused: %v", err)
+	}
+	if err := r.SetAuth(Auth{Identity: []byte("x"), KnownHosts: []byte("y")}); !errors.Is(err, ErrAuth) {
+		t.Errorf("an SSH identity for https: %v", err)
+	}
+	if err := r.SetAuth(good); err != nil {
+		t.Fatal(err)
+	}
+	mustSnapshot(t, r, ref)
+}
+
+func TestDeadlineAndCancellation(t *testing.T) {
+	release := make(chan struct{})
+	mute := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(mute.Close)
+	t.Cleanup(func() { close(release) })
+
+	r := open(t, Options{URL: mute.URL + "/fleet.git", Timeout: 50 * time.Millisecond})
+	_, err := r.Snapshot(t.Context(), branchMain)
+	wantErr(t, err, ErrUnreachable, "time allowed")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v is no deadline", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err = r.Snapshot(ctx, branchMain); !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnreachable) {
+		t.Errorf("a cancelled call: %v", err)
+	}
+}
+
+func TestParallelSnapshots(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.commit("fleet/a.yaml", "one")
+	w.run("tag", "v1")
+	w.commit("fleet/a.yaml", "two")
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		ref, want := branchMain, "two"
+		if i%2 == 0 {
+			ref, want = Ref{Tag: "v1"}, "one"
+		}
+		wg.Go(func() {
+			snap, err := r.Snapshot(t.Context(), ref)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got, err := snap.Files.(*files).ReadFile("fleet/a.yaml")
+			if err != nil || string(got) != want {
+				t.Errorf("%v: %q, %v", ref, got, err)
+			}
+			_ = r.SetAuth(Auth{})
+		})
+	}
+	wg.Wait()
+}
+
+func TestRefusedRevisionIsNotFetchedAgain(t *testing.T) {
+	s, wire := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.write("fleet/big.yaml", strings.Repeat("x", 2000))
+	w.push("big")
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git", Path: "./fleet", Limits: Limits{MaxFileBytes: 1000}})
+	for range 2 {
+		snap, err := r.Snapshot(t.Context(), branchMain)
+		wantErr(t, err, ErrLimit, "fleet/big.yaml: is 2000 bytes, the limit for one file is 1000")
+		if snap.Revision.Ref != "main" || !strings.Contains(err.Error(), snap.Revision.String()) {
+			t.Errorf("the revision is missing: %+v, %v", snap, err)
+		}
+	}
+	if listings, packs := wire.since(); listings != 2 || len(packs) != 1 {
+		t.Errorf("%d listings and %d packs, want 2 and 1", listings, len(packs))
+	}
+	w.write("fleet/big.yaml", "small")
+	w.push("small")
+	mustSnapshot(t, r, branchMain)
+}
+
+func TestFetchLimits(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.write("zeros", strings.Repeat("0", 1<<20)) // Deflates to a thousandth.
+	w.push("bomb")
+	cases := map[string]struct {
+		limits Limits
+		says   string
+	}{
+		"Transfer": {Limits{MaxPackBytes: 200}, "the transfer passes the limit of 200 bytes"},
+		"Inflated": {Limits{MaxObjectBytes: 1 << 19}, "inflated, pass the limit of 524288 bytes"},
+		"Objects":  {Limits{MaxObjects: 2}, "has 3 objects, the limit is 2"},
+		"Refs":     {Limits{MaxRefBytes: 64}, "the list of refs passes the limit of 64 bytes"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, Options{URL: s.HTTPAddress() + "/fleet.git", Limits: tc.limits}).Snapshot(t.Context(), branchMain)
+			wantErr(t, err, ErrLimit, tc.says)
+		})
+	}
+}
