@@ -2,6 +2,7 @@ package prismsim
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,11 +36,9 @@ func (c *category) document() object {
 }
 
 func (s *Server) listCategories(r *request) (reply, error) {
-	sorted := make([]*category, 0, len(s.categories))
-	for _, c := range s.categories {
-		sorted = append(sorted, c)
-	}
-	slices.SortFunc(sorted, func(a, b *category) int { return strings.Compare(a.String(), b.String()) })
+	sorted := slices.SortedFunc(maps.Values(s.categories), func(a, b *category) int {
+		return strings.Compare(a.String(), b.String())
+	})
 	docs := make([]object, 0, len(sorted))
 	for _, c := range sorted {
 		docs = append(docs, c.document())

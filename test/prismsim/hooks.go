@@ -42,7 +42,7 @@ func (q *hookQueue) next() (func(), bool) {
 	for len(q.waiting) == 0 && !q.closed {
 		q.wake.Wait()
 	}
-	if q.closed {
+	if len(q.waiting) == 0 {
 		return nil, false
 	}
 	hook := q.waiting[0]
@@ -50,7 +50,7 @@ func (q *hookQueue) next() (func(), bool) {
 	return hook, true
 }
 
-// close drops what waits and returns when the running hook has.
+// close returns when all hooks have run.
 func (q *hookQueue) close() {
 	q.mu.Lock()
 	q.closed = true

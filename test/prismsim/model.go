@@ -3,6 +3,7 @@ package prismsim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -175,28 +176,28 @@ func defaultImage(name string, day int) Image {
 
 // withIDs returns a copy in which every object but VMs has an ExtID.
 func (m Model) withIDs() Model {
-	m.PrismElements = append([]PrismElement(nil), m.PrismElements...)
+	m.PrismElements = slices.Clone(m.PrismElements)
 	for i := range m.PrismElements {
 		m.PrismElements[i].ExtID = orID(m.PrismElements[i].ExtID, "cluster", m.PrismElements[i].Name)
 	}
-	m.Subnets = append([]Subnet(nil), m.Subnets...)
+	m.Subnets = slices.Clone(m.Subnets)
 	for i := range m.Subnets {
 		m.Subnets[i].ExtID = orID(m.Subnets[i].ExtID, "subnet", m.Subnets[i].Name)
 	}
-	m.Images = append([]Image(nil), m.Images...)
+	m.Images = slices.Clone(m.Images)
 	for i := range m.Images {
 		m.Images[i].ExtID = orID(m.Images[i].ExtID, "image", m.Images[i].Name)
 	}
-	m.StorageContainers = append([]StorageContainer(nil), m.StorageContainers...)
+	m.StorageContainers = slices.Clone(m.StorageContainers)
 	for i := range m.StorageContainers {
 		c := &m.StorageContainers[i]
 		c.ExtID = orID(c.ExtID, "storage-container", c.PrismElement+"/"+c.Name)
 	}
-	m.Projects = append([]Project(nil), m.Projects...)
+	m.Projects = slices.Clone(m.Projects)
 	for i := range m.Projects {
 		m.Projects[i].ExtID = orID(m.Projects[i].ExtID, "project", m.Projects[i].Name)
 	}
-	m.Categories = append([]Category(nil), m.Categories...)
+	m.Categories = slices.Clone(m.Categories)
 	for i := range m.Categories {
 		c := &m.Categories[i]
 		c.ExtID = orID(c.ExtID, "category", c.Key+"="+c.Value)

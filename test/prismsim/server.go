@@ -87,8 +87,8 @@ func (s *Server) load() error {
 	return nil
 }
 
-// Close stops all timers and waits for a hook that is running. Tasks that are
-// not done stay as they are.
+// Close stops all timers and waits for the hooks of what has happened. Tasks and
+// boots that are not done stay as they are.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -237,13 +237,16 @@ func (s *Server) handle(h handler, r *request) (reply, error) {
 }
 
 func write(w http.ResponseWriter, status int, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		status, encoded = http.StatusInternalServerError, []byte("{}")
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	if status == http.StatusNoContent {
-		return
+	if status != http.StatusNoContent {
+		// The status is out: a client that went away cannot be told.
+		_, _ = w.Write(encoded)
 	}
-	// The status is out: a client that went away cannot be told.
-	_ = json.NewEncoder(w).Encode(body)
 }
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -1,7 +1,9 @@
 package prismsim
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,14 +32,9 @@ func (s *Server) listVMs(r *request) (reply, error) {
 
 // sortedVMs returns the VMs by name; names need not be unique.
 func (s *Server) sortedVMs() []*machine {
-	sorted := make([]*machine, 0, len(s.vms))
-	for _, m := range s.vms {
-		sorted = append(sorted, m)
-	}
-	slices.SortFunc(sorted, func(a, b *machine) int {
-		return strings.Compare(a.name+"\x00"+a.extID, b.name+"\x00"+b.extID)
+	return slices.SortedFunc(maps.Values(s.vms), func(a, b *machine) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.extID, b.extID))
 	})
-	return sorted
 }
 
 func (s *Server) getVM(r *request) (reply, error) {
@@ -89,7 +86,7 @@ func (s *Server) onVM(change func(r *request, m *machine) (reply, error)) handle
 }
 
 // startOn starts a task that fails when the VM is gone by the time it is done.
-func (s *Server) startOn(operation string, m *machine, work func()) (reply, error) {
+func (s *Server) startOn(operation string, m *machine, work func()) reply {
 	return s.start(operation, m.extID, func() error {
 		if s.vms[m.extID] != m {
 			return fmt.Errorf("VM %s was deleted", m.extID)
@@ -97,25 +94,25 @@ func (s *Server) startOn(operation string, m *machine, work func()) (reply, erro
 		work()
 		m.revision = s.nextRevision()
 		return nil
-	}), nil
+	})
 }
 
 func (s *Server) deleteVM(_ *request, m *machine) (reply, error) {
-	return s.startOn("kVmDelete", m, func() { s.remove(m) })
+	return s.startOn("kVmDelete", m, func() { s.remove(m) }), nil
 }
 
 func (s *Server) powerOnVM(r *request, m *machine) (reply, error) {
 	if err := withoutBody(r); err != nil {
 		return reply{}, err
 	}
-	return s.startOn("kVmPowerOn", m, func() { s.powerOn(m) })
+	return s.startOn("kVmPowerOn", m, func() { s.powerOn(m) }), nil
 }
 
 func (s *Server) powerOffVM(r *request, m *machine) (reply, error) {
 	if err := withoutBody(r); err != nil {
 		return reply{}, err
 	}
-	return s.startOn("kVmPowerOff", m, func() { m.power(false) })
+	return s.startOn("kVmPowerOff", m, func() { m.power(false) }), nil
 }
 
 func (s *Server) addCustomAttributes(r *request, m *machine) (reply, error) {
@@ -132,7 +129,7 @@ func (s *Server) addCustomAttributes(r *request, m *machine) (reply, error) {
 				m.customAttributes = append(m.customAttributes, attribute)
 			}
 		}
-	})
+	}), nil
 }
 
 func withoutBody(r *request) error {
