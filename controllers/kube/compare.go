@@ -1,0 +1,125 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// Compare pairs each wanted object with the live one and with what the API server would store: live reads and dry runs,
+// nothing else. It is the part of Gather that names of templates are chosen by, before what refers to them is known.
+//
+// Pair.Want is what we have an opinion about: wanted without the fields that driftIgnore gives away. An object that
+// exists and is not in the inventory is not even dry-run, unless Adopt is set: Pair.Foreign names its managers.
+func (c Cluster) Compare(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error) {
+	return c.compare(ctx, want, nil)
+}
+
+func (c Cluster) compare(ctx context.Context, want []*unstructured.Unstructured, known map[identity]*unstructured.Unstructured) ([]plan.Pair, error) {
+	pairs := make([]plan.Pair, 0, len(want))
+	for _, w := range want {
+		live := known[identify(plan.RefOf(w))]
+		if live == nil {
+			var err error
+			if live, err = c.get(ctx, plan.RefOf(w)); err != nil {
+				return nil, err
+			}
+		}
+		p, err := c.pair(ctx, w, live)
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+func (c Cluster) pair(ctx context.Context, want, live *unstructured.Unstructured) (plan.Pair, error) {
+	p := plan.Pair{Want: c.effective(want, live), Live: live}
+	if live != nil && !InInventory(live, c.Name) {
+		if !c.Adopt {
+			p.Foreign = Managers(live)
+			return p, nil
+		}
+		p.Adopt = true
+	}
+	stored, refused, err := c.dryRun(ctx, p.Want, live)
+	if err != nil {
+		return plan.Pair{}, err
+	}
+	p.DryRun, p.Refused = stored, refused
+	return p, nil
+}
+
+// dryRun asks the API server, webhooks included, what applying want over live would store. The second result holds the
+// words of a refusal.
+func (c Cluster) dryRun(ctx context.Context, want, live *unstructured.Unstructured) (*unstructured.Unstructured, string, error) {
+	stored, err := c.apply(ctx, want, live, client.DryRunAll)
+	switch {
+	case err == nil:
+		return stored, "", nil
+	case refusal(want, err) != "":
+		return nil, refusal(want, err), nil
+	case live == nil && namespaceMissing(err):
+		// Nothing to ask: the namespace is created with the first real apply's surroundings, not by us.
+		return nil, "", nil
+	}
+	return nil, "", fmt.Errorf("dry run of %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
+}
+
+// apply sends one server-side apply. The UID of the object that was looked at is carried, so that the API server
+// answers with a conflict, instead of creating a new object, once that one is gone or replaced.
+func (c Cluster) apply(ctx context.Context, want, live *unstructured.Unstructured, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
+	o := want.DeepCopy()
+	if live != nil {
+		o.SetUID(live.GetUID())
+	}
+	opts = append(opts, client.ForceOwnership, client.FieldOwner(v1alpha1.FieldManager))
+	if err := c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), opts...); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// refusal are the words with which the API server, a webhook or an admission policy refused an object for what it says;
+// empty when err is anything else. Words about a Secret are cut down to fields and kinds of mistake, since messages quote
+// values.
+func refusal(o *unstructured.Unstructured, err error) string {
+	var status apierrors.APIStatus
+	if err == nil || !errors.As(err, &status) {
+		return ""
+	}
+	s := status.Status()
+	denied := s.Code == 403 && strings.Contains(s.Message, "denied the request")
+	mistyped := strings.Contains(s.Message, "failed to create typed patch object") || strings.Contains(s.Message, "field not declared in schema")
+	if s.Code != 422 && !denied && !mistyped && !apierrors.IsBadRequest(err) {
+		return ""
+	}
+	if o.GetKind() != "Secret" {
+		return s.Message
+	}
+	words := []string{"the API server refuses this Secret"}
+	if s.Details != nil {
+		for _, cause := range s.Details.Causes {
+			words = append(words, fmt.Sprintf("%s (%s)", cause.Field, cause.Type))
+		}
+	}
+	return strings.Join(words, ": ")
+}
+
+func namespaceMissing(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	d := status.Status().Details
+	return d != nil && d.Kind == "namespaces"
+}
