@@ -1,0 +1,229 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// Compute finds the changes from live to wanted. It cannot fail: what is not known counts as the worse.
+//
+// A refused or foreign object yields no step. A plan with Forbidden changes or Foreign objects is never to be applied.
+func Compute(pairs []Pair, o Options) Plan {
+	c := computation{
+		options: o,
+		owners:  ownersOf(pairs),
+		cluster: liveCluster(pairs),
+		plan:    Plan{Cluster: o.Cluster},
+	}
+	if total, gone := deletedCluster(pairs); gone {
+		c.destroy(pairs, total)
+		return c.plan
+	}
+	for _, p := range pairs {
+		if p.Want != nil {
+			c.wanted(p)
+		}
+	}
+	for _, p := range slices.Backward(pairs) {
+		if p.Want == nil && p.Live != nil {
+			c.unwanted(p)
+		}
+	}
+	return c.plan
+}
+
+// Deletion is the plan to delete a whole cluster with so many machines: one change, a Destroy.
+func Deletion(cluster Ref, machines int) Plan {
+	return Plan{Cluster: cluster.Name, Changes: []Change{{
+		Object: cluster, Action: Delete, To: "deleted", Severity: v1alpha1.SeverityDestroy, Machines: machines,
+		Owner: cluster.String(), Reason: deletionReason(machines),
+	}}}
+}
+
+// Orphan is the plan to let go of a cluster and leave all of it as it is.
+func Orphan(cluster Ref) Plan {
+	return Plan{Cluster: cluster.Name, Changes: []Change{{
+		Object: cluster, Action: Release, To: "released", Severity: v1alpha1.SeverityMetadata, Owner: cluster.String(),
+		Reason: "Refract lets go of the cluster; nothing of it is deleted",
+	}}}
+}
+
+func deletionReason(n int) string { return "deletes the whole cluster with " + machines(n) }
+
+// computation is one run of Compute: the plan so far, and what rules look up beside their own pair.
+type computation struct {
+	options Options
+	owners  []owner
+	cluster *unstructured.Unstructured
+	plan    Plan
+}
+
+func (c *computation) wanted(p Pair) {
+	ref := RefOf(p.Want)
+	if len(p.Foreign) > 0 {
+		c.plan.Foreign = append(c.plan.Foreign, Foreign{Object: ref, Managers: slices.Clone(p.Foreign)})
+		return
+	}
+	before := len(c.plan.Changes)
+	if p.Live == nil {
+		c.create(p, ref)
+	} else {
+		c.update(p, ref)
+	}
+	if p.Refused != "" {
+		c.add(p, Change{
+			Object: ref, Action: actionOn(p), To: "refused", Severity: v1alpha1.SeverityForbidden, Owner: c.ownerOf(ref).name,
+			Reason: "the API server refuses it: " + strings.TrimSpace(p.Refused),
+		})
+		return
+	}
+	if len(c.plan.Changes) == before {
+		return
+	}
+	step := Step{Action: actionOn(p), Object: ref, Want: p.Want}
+	if p.Live != nil {
+		step.UID = p.Live.GetUID()
+	}
+	c.plan.Objects = append(c.plan.Objects, step)
+}
+
+func actionOn(p Pair) Action {
+	if p.Live == nil {
+		return Create
+	}
+	return Update
+}
+
+func (c *computation) create(p Pair, ref Ref) {
+	own := c.ownerOf(ref)
+	if p.Previous != nil && c.renamed(p, ref, own) {
+		return
+	}
+	v := c.creation(p, own)
+	c.add(p, Change{
+		Object: ref, Action: Create, To: contentDigest(ref.Kind, substance(p.Want, c.options.Ignore)), Severity: v.severity,
+		Machines: v.machines, UpTo: v.upTo, Owner: own.name, Reason: v.reason,
+	})
+}
+
+// renamed shows a template under a new name as the fields by which it differs from the one referred to now; false when
+// it differs in none.
+func (c *computation) renamed(p Pair, ref Ref, own owner) bool {
+	v := templateVerdict(own)
+	deltas := c.deltas(Pair{Want: p.Want, Live: p.Previous, DryRun: p.DryRun})
+	shown := false
+	for _, d := range deltas {
+		if !d.path.under("spec") {
+			continue
+		}
+		shown = true
+		c.addField(p, Change{Object: ref, Action: Create, Owner: own.name}, d, v)
+	}
+	return shown
+}
+
+func (c *computation) update(p Pair, ref Ref) {
+	own := c.ownerOf(ref)
+	deltas := c.deltas(p)
+	for _, d := range deltas {
+		c.addField(p, Change{Object: ref, Action: Update, Owner: own.name}, d, c.judge(p, own, d))
+	}
+	if len(deltas) == 0 && p.Adopt && p.Refused == "" {
+		c.add(p, Change{
+			Object: ref, Action: Update, To: "adopted", Severity: v1alpha1.SeverityMetadata, Owner: own.name,
+			Reason: "Refract takes the object over; nothing else of it changes",
+		})
+	}
+}
+
+// deltas compares live with what the API server would store, or, where it was not asked, with what is wanted.
+func (c *computation) deltas(p Pair) []delta {
+	d := differ{subset: p.DryRun == nil && !c.options.Rendered}
+	target := p.DryRun
+	if target == nil {
+		target = p.Want
+		c.plan.Predicted = true
+	}
+	d.compare(nil, side{substance(p.Live, c.options.Ignore), true}, side{substance(target, c.options.Ignore), true})
+	return d.deltas
+}
+
+func (c *computation) addField(p Pair, change Change, d delta, v verdict) {
+	change.Field = d.path.String()
+	change.From, change.To = show(change.Object.Kind, d)
+	change.Severity, change.Machines, change.UpTo, change.Reason = v.severity, v.machines, v.upTo, v.reason
+	c.add(p, change)
+}
+
+func (c *computation) add(p Pair, change Change) {
+	change.Place = p.Origin
+	c.plan.Changes = append(c.plan.Changes, change)
+}
+
+func (c *computation) unwanted(p Pair) {
+	ref := RefOf(p.Live)
+	v := deletion(p)
+	c.add(p, Change{
+		Object: ref, Action: Delete, To: "deleted", Severity: v.severity, Machines: v.machines, UpTo: v.upTo,
+		Owner: ref.String(), Reason: v.reason,
+	})
+	c.plan.Objects = append(c.plan.Objects, Step{Action: Delete, Object: ref, UID: p.Live.GetUID()})
+}
+
+// destroy plans the deletion of the Cluster alone: Cluster API takes the rest with it.
+func (c *computation) destroy(pairs []Pair, total int) {
+	for _, p := range pairs {
+		if p.Want != nil || p.Live == nil || p.Live.GetKind() != kindCluster {
+			continue
+		}
+		change := Deletion(RefOf(p.Live), total).Changes[0]
+		c.add(p, change)
+		c.plan.Objects = append(c.plan.Objects, Step{Action: Delete, Object: change.Object, UID: p.Live.GetUID()})
+	}
+}
+
+// deletedCluster reports whether the Cluster itself goes, and how many machines with it.
+func deletedCluster(pairs []Pair) (total int, gone bool) {
+	for _, p := range pairs {
+		if p.Live == nil {
+			continue
+		}
+		n, _ := owned(p)
+		total += n
+		gone = gone || (p.Want == nil && p.Live.GetKind() == kindCluster)
+	}
+	return total, gone
+}
+
+func liveCluster(pairs []Pair) *unstructured.Unstructured {
+	for _, p := range pairs {
+		if p.Live != nil && p.Live.GetKind() == kindCluster {
+			return p.Live
+		}
+	}
+	return nil
+}
+
+// ownerOf is the object itself when it owns machines, else the one control plane or pool that refers to it. An object
+// that none or several refer to stands for itself and moves no machines.
+func (c *computation) ownerOf(ref Ref) owner {
+	found := owner{name: ref.String()}
+	referrers := 0
+	for _, o := range c.owners {
+		if o.name == ref.String() {
+			return o
+		}
+		if o.refersTo[ref.String()] {
+			referrers++
+			found = o
+		}
+	}
+	if referrers > 1 {
+		return owner{name: ref.String()}
+	}
+	return found
+}
