@@ -161,7 +161,7 @@ func TestLifeOfAVM(t *testing.T) {
 	}
 
 	// Created, tagged with its provider id, switched on.
-	wanted := capxVM(t, "edge-01-cp-0", *element.ExtId, *subnet.ExtId, *image.ExtId, *category.ExtId, project)
+	wanted := capxVM(t, "edge-01-cp-0", *element.ExtId, *subnet.ExtId, *image.ExtId, *container.ContainerExtId, *category.ExtId, project)
 	vm := must[*vmmconfig.Vm](t)(client.VMs.Create(ctx, wanted))
 	if vm.PowerState.GetName() != "OFF" || len(vm.Nics) != 1 || vm.Nics[0].NetworkInfo.Ipv4Config != nil {
 		t.Errorf("a new VM is %s with NICs %v", vm.PowerState.GetName(), vm.Nics)
@@ -169,6 +169,10 @@ func TestLifeOfAVM(t *testing.T) {
 	disk := vm.Disks[0].GetBackingInfo().(vmmconfig.VmDisk)
 	if *disk.StorageContainer.ExtId != *container.ContainerExtId || *vm.Disks[0].DiskAddress.Index != 0 {
 		t.Errorf("system disk at %v in %v", vm.Disks[0].DiskAddress, disk.StorageContainer)
+	}
+	data := vm.Disks[1].GetBackingInfo().(vmmconfig.VmDisk)
+	if *data.DiskSizeBytes != 10<<30 || !*data.StorageConfig.IsFlashModeEnabled || *vm.Disks[1].DiskAddress.Index != 1 {
+		t.Errorf("data disk at %v with %d bytes, %v", vm.Disks[1].DiskAddress, *data.DiskSizeBytes, data.StorageConfig)
 	}
 	id := *vm.ExtId
 	vm = must[*vmmconfig.Vm](t)(client.VMs.AddVmCustomAttributes(ctx, id, []string{"providerid:" + id}))
@@ -227,7 +231,7 @@ func TestLifeOfAVM(t *testing.T) {
 }
 
 // capxVM builds a VM as CAPX does.
-func capxVM(t *testing.T, name, cluster, subnet, image, category, project string) *vmmconfig.Vm {
+func capxVM(t *testing.T, name, cluster, subnet, image, container, category, project string) *vmmconfig.Vm {
 	t.Helper()
 	vm := &vmmconfig.Vm{
 		Name: &name, NumSockets: new(2), NumCoresPerSocket: new(1), MemorySizeBytes: new(int64(4 << 30)),
@@ -275,8 +279,26 @@ func capxVM(t *testing.T, name, cluster, subnet, image, category, project string
 	}
 	backing.DataSource.ReferenceItemDiscriminator_ = nil
 	cloudInit.CloudInitScriptItemDiscriminator_ = nil
-	vm.Disks = []vmmconfig.Disk{*system}
+	vm.Disks = []vmmconfig.Disk{*system, dataDisk(t, container)}
 	return vm
+}
+
+func dataDisk(t *testing.T, container string) vmmconfig.Disk {
+	t.Helper()
+	backing := vmmconfig.NewVmDisk()
+	backing.DiskSizeBytes = new(int64(10 << 30))
+	backing.StorageConfig = vmmconfig.NewVmDiskStorageConfig()
+	backing.StorageConfig.IsFlashModeEnabled = new(true)
+	backing.StorageContainer = vmmconfig.NewVmDiskContainerReference()
+	backing.StorageContainer.ExtId = &container
+	disk := vmmconfig.NewDisk()
+	disk.DiskAddress = vmmconfig.NewDiskAddress()
+	disk.DiskAddress.BusType = vmmconfig.DISKBUSTYPE_SCSI.Ref()
+	disk.DiskAddress.Index = new(1)
+	if err := disk.SetBackingInfo(*backing); err != nil {
+		t.Fatal(err)
+	}
+	return *disk
 }
 
 func TestClientReadsAllPages(t *testing.T) {

@@ -43,6 +43,8 @@ type disk struct {
 	index                 int
 	size                  int64
 	image, container      string
+	// flashMode is nil when the request did not say.
+	flashMode *bool
 }
 
 func newNIC(subnet string) nic { return nic{extID: uuid.NewString(), subnet: subnet} }
@@ -136,6 +138,9 @@ func (d disk) document() object {
 		backing["dataSource"] = typed(vmPackage+"DataSource", object{
 			"reference": typed(vmPackage+"ImageReference", object{"imageExtId": d.image}),
 		})
+	}
+	if d.flashMode != nil {
+		backing["storageConfig"] = typed(vmPackage+"VmDiskStorageConfig", object{"isFlashModeEnabled": *d.flashMode})
 	}
 	return typed(vmPackage+"Disk", object{
 		"extId":       d.extID,

@@ -61,6 +61,10 @@ type diskRequest struct {
 			}
 		}
 		StorageContainer *refRequest
+		StorageConfig    *struct {
+			typedRequest
+			IsFlashModeEnabled bool
+		}
 	}
 }
 
@@ -128,6 +132,9 @@ func (d diskRequest) addTo(m *machine) error {
 	}
 	if container := d.BackingInfo.StorageContainer; container != nil {
 		added.container = container.ExtID
+	}
+	if config := d.BackingInfo.StorageConfig; config != nil {
+		added.flashMode = &config.IsFlashModeEnabled
 	}
 	m.disks = append(m.disks, added)
 	return nil
