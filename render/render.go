@@ -7,7 +7,6 @@
 package render
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -51,9 +50,33 @@ func FromFleet(c fleet.Cluster) Inputs {
 }
 
 // Cluster renders the objects of one cluster. An error joins *build.Error where the file is known; it names the layer
-// or patch that is wrong and what to do.
+// or patch that is wrong and what to do. It is ErrPathNeedsFleet where a path was never inlined.
 func Cluster(in Inputs) (Unit, error) {
-	return Unit{}, errors.New("not built yet")
+	s, err := newStack(in)
+	if err != nil {
+		return Unit{}, err
+	}
+	objects, err := s.base()
+	if err != nil {
+		return Unit{}, s.clusterError(err)
+	}
+	for _, l := range s.machineLayers() {
+		if objects, err = applyPatches(objects, l.patches()); err != nil {
+			return Unit{}, err
+		}
+	}
+	delivered, err := s.workloads()
+	if err != nil {
+		return Unit{}, err
+	}
+	objects = append(objects, delivered...)
+	if objects, err = applyPatches(objects, s.clusterPatches()); err != nil {
+		return Unit{}, err
+	}
+	if err := finish(in.Cluster, objects); err != nil {
+		return Unit{}, s.clusterError(err)
+	}
+	return Unit{objects: objects}, nil
 }
 
 // placeOf returns place, or what the annotation that a Fleet puts on mirrored objects says.

@@ -1,0 +1,205 @@
+package render
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/build"
+	"github.com/refract-dev/refract/render/fleet"
+)
+
+// ErrPathNeedsFleet says that a patch names a file and no Fleet has put the file's content into the object.
+var ErrPathNeedsFleet = errors.New("path is read by a Fleet only: write the patch inline, or declare the object in Git")
+
+// patches are those of one layer or of the cluster, to be applied together.
+type patches struct {
+	// title says whose patches they are.
+	title string
+	place fleet.Place
+	specs []v1alpha1.Patch
+	// values of variables; nil where variables do not exist.
+	values map[string]string
+}
+
+func (l layer) patches() patches {
+	return patches{title: l.title, place: l.place, specs: l.Patches, values: l.values}
+}
+
+func (s stack) clusterPatches() patches {
+	return patches{title: "cluster " + s.in.Cluster.Name, place: s.place, specs: s.in.Cluster.Spec.Patches}
+}
+
+// name of a patch in messages.
+func (p patches) name(i int) string { return fmt.Sprintf("patch %d of %s", i+1, p.title) }
+
+// applyPatches returns the patched objects. Patches change contents only: neither what objects there are, nor what they
+// are called, nor what belongs to others.
+func applyPatches(objects []object, p patches) ([]object, error) {
+	if len(p.specs) == 0 {
+		return objects, nil
+	}
+	parsed, err := p.parse()
+	if err != nil {
+		return nil, err
+	}
+	before := make([]*unstructured.Unstructured, len(objects))
+	for i, o := range objects {
+		before[i] = o.Unstructured
+	}
+	after, err := build.Apply(before, parsed)
+	if err != nil {
+		return nil, p.relocate(err)
+	}
+	if len(after) != len(before) {
+		return nil, at(p.place, fmt.Errorf("a patch of %s removes or adds an object: patches only change objects", p.title))
+	}
+	out := slices.Clone(objects)
+	var errs []error
+	for i := range out {
+		if reflect.DeepEqual(before[i].Object, after[i].Object) {
+			continue
+		}
+		if err := checkPatched(objects[i], after[i]); err != nil {
+			errs = append(errs, at(p.place, fmt.Errorf("a patch of %s: %s: %w", p.title, describe(before[i]), err)))
+		}
+		out[i].Unstructured = after[i]
+		out[i].origin += ", patched by " + p.title
+	}
+	return out, errors.Join(errs...)
+}
+
+// parse puts the variables in. A patch's name goes along as its origin, for relocate.
+func (p patches) parse() ([]build.Patch, error) {
+	out := make([]build.Patch, len(p.specs))
+	var errs []error
+	for i, spec := range p.specs {
+		text, err := spec.Patch, error(nil)
+		switch {
+		case text == "" && spec.Path != "":
+			err = ErrPathNeedsFleet
+		case p.values != nil:
+			text, err = substitutePatch(text, p.values)
+		}
+		if err != nil {
+			errs = append(errs, at(p.place, fmt.Errorf("%s: %w", p.name(i), err)))
+		}
+		out[i] = build.Patch{Target: spec.Target, Patch: text, Origin: build.Origin{Path: p.name(i)}}
+	}
+	return out, errors.Join(errs...)
+}
+
+// relocate moves the name of a patch from the place into the message, and puts the file there.
+func (p patches) relocate(err error) error {
+	var out []error
+	for _, e := range build.Flatten("", err) {
+		message := e.Err
+		if e.Path != "" {
+			message = fmt.Errorf("%s: %w", e.Path, e.Err)
+		}
+		out = append(out, at(p.place, message))
+	}
+	return errors.Join(out...)
+}
+
+// substitutePatch puts variables into the string scalars of a patch, so that a value cannot change the patch's form.
+func substitutePatch(text string, values map[string]string) (string, error) {
+	if !strings.Contains(text, "${{") {
+		return text, nil
+	}
+	docs, err := build.Split("", []byte(text))
+	if err != nil {
+		return "", err
+	}
+	var out []string
+	for _, d := range docs {
+		v, mistakes := d.Value()
+		if len(mistakes) > 0 {
+			return "", build.Join(mistakes)
+		}
+		wrapped := tree{"patch": v}
+		if err := build.Substitute(wrapped, values); err != nil {
+			return "", err
+		}
+		data, err := json.Marshal(wrapped["patch"])
+		if err != nil {
+			return "", err
+		}
+		out = append(out, string(data))
+	}
+	return strings.Join(out, "\n---\n"), nil
+}
+
+// checkPatched tells whether a patch kept to contents.
+func checkPatched(before object, after *unstructured.Unstructured) error {
+	for _, path := range identity {
+		was, _, _ := unstructured.NestedFieldNoCopy(before.Object, path...)
+		is, _, _ := unstructured.NestedFieldNoCopy(after.Object, path...)
+		if !reflect.DeepEqual(was, is) {
+			return fmt.Errorf("it changes %s from %v to %v: patches change contents, not what an object is called",
+				strings.Join(path, "."), was, is)
+		}
+	}
+	for k := range after.Object {
+		if k == "status" {
+			return errors.New("it sets status: controllers own that")
+		}
+	}
+	meta, _, _ := unstructured.NestedMap(after.Object, "metadata")
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		if !slices.Contains([]string{"name", "namespace", "labels", "annotations"}, k) {
+			return fmt.Errorf("it sets metadata.%s: only labels and annotations are for patches", k)
+		}
+	}
+	if err := checkStamps(after); err != nil {
+		return err
+	}
+	for _, r := range references[after.GetKind()] {
+		if was, is := values(before.Unstructured, r.path), values(after, r.path); !slices.Equal(was, is) {
+			return fmt.Errorf("it changes %s from %v to %v: names of templates are chosen by Refract, change the cluster's spec",
+				strings.Join(r.path, "."), was, is)
+		}
+	}
+	return checkOwners(before, after)
+}
+
+// identity is what a patch may not change.
+var identity = [][]string{{"apiVersion"}, {"kind"}, {"metadata", "name"}, {"metadata", "namespace"}}
+
+// checkStamps refuses labels and annotations of our own: stamps and approvals are not written by hand in Git.
+func checkStamps(o *unstructured.Unstructured) error {
+	for _, m := range []map[string]string{o.GetLabels(), o.GetAnnotations()} {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if within(domainOf(k), v1alpha1.MetadataDomain) {
+				return fmt.Errorf("it sets %s: labels and annotations in %s are Refract's own", k, v1alpha1.MetadataDomain)
+			}
+		}
+	}
+	return nil
+}
+
+// checkOwners refuses fields that the design gives to others.
+func checkOwners(before object, after *unstructured.Unstructured) error {
+	for _, f := range before.atCreation {
+		if _, ok, _ := unstructured.NestedFieldNoCopy(after.Object, f.path...); ok {
+			return fmt.Errorf("it sets %s of an autoscaled pool: the autoscaler owns that", strings.Join(f.path, "."))
+		}
+	}
+	if after.GetKind() != kindCluster {
+		return nil
+	}
+	for _, path := range [][]string{{"spec", "topology"}, {"spec", "controlPlaneEndpoint"}} {
+		if _, ok, _ := unstructured.NestedFieldNoCopy(after.Object, path...); ok {
+			return fmt.Errorf("it sets %s: Refract renders plain objects, and Cluster API copies the endpoint from "+
+				"NutanixCluster", strings.Join(path, "."))
+		}
+	}
+	return nil
+}
