@@ -146,7 +146,7 @@ func (c *computation) deltas(p Pair) []delta {
 	target := p.DryRun
 	if target == nil {
 		target = p.Want
-		c.plan.Predicted = true
+		c.plan.Predicted = c.plan.Predicted || p.Refused == ""
 	}
 	d.compare(nil, side{substance(p.Live, c.options.Ignore), true}, side{substance(target, c.options.Ignore), true})
 	return d.deltas

@@ -48,6 +48,8 @@ type ClusterInput struct {
 type RemovalInput struct {
 	// Plan from [Deletion] or [Orphan].
 	Plan Plan
+	// Limits of the cluster's own spec; they may only tighten.
+	Limits v1alpha1.Limits
 	// Recorded is the held removal as it was last recorded; nil when none was.
 	Recorded *Plan
 }
@@ -102,7 +104,7 @@ type GateResult struct {
 	Severity v1alpha1.Severity
 	// Summary of Held in one line; "no change" when nothing is held.
 	Summary string
+	// Message says how to let all of Held go on. Empty when nothing is held.
+	Message string
 }
 
-// Gate decides for each cluster whether its plan may go on.
-func Gate(in GateInput) GateResult { return GateResult{} }

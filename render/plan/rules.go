@@ -18,7 +18,9 @@ type verdict struct {
 	reason   string
 }
 
-func inPlace(reason string) verdict { return verdict{severity: v1alpha1.SeverityInPlace, reason: reason} }
+func inPlace(reason string) verdict {
+	return verdict{severity: v1alpha1.SeverityInPlace, reason: reason}
+}
 
 func forbidden(format string, args ...any) verdict {
 	return verdict{severity: v1alpha1.SeverityForbidden, reason: fmt.Sprintf(format, args...)}
@@ -78,7 +80,10 @@ func clusterIdentity(s subject) (verdict, bool) {
 	case s.kind != kindCluster && s.kind != kindNutanixCluster:
 		return verdict{}, false
 	case at.under("spec", "controlPlaneEndpoint"):
-		if !s.delta.hasFrom || s.endpointInUse() {
+		if was == "" || was == `""` || was == "0" {
+			return inPlace("sets the endpoint for the first time"), true
+		}
+		if s.endpointInUse() {
 			return inPlace("puts the endpoint in use back"), true
 		}
 		what = "the control-plane endpoint"
@@ -92,11 +97,11 @@ func clusterIdentity(s subject) (verdict, bool) {
 	if s.computation.options.Restore {
 		return inPlace("puts back what another hand changed"), true
 	}
-	if was == "" {
-		was = "no value"
+	again := "leave " + at.String() + " out again"
+	if s.delta.hasFrom {
+		again = "commit " + was + " at " + at.String() + " again"
 	}
-	return forbidden("%s of a living cluster cannot change: commit %s at %s again, or make a new cluster with the new value",
-		what, was, at), true
+	return forbidden("%s of a living cluster cannot change: %s, or make a new cluster with the new value", what, again), true
 }
 
 // endpointInUse reports whether the wanted value is what the Cluster already uses.
@@ -166,7 +171,10 @@ func poolSize(s subject) (verdict, bool) {
 		return verdict{}, false
 	}
 	from, _ := s.delta.from.(int64)
-	to, _ := s.delta.to.(int64)
+	to, ok := s.delta.to.(int64)
+	if !ok {
+		return inPlace("leaves the size to the cluster autoscaler"), true
+	}
 	return resize(int(from), int(to)), true
 }
 
