@@ -120,7 +120,7 @@ func (a address) check() error {
 	if strings.HasPrefix(a.host, "-") || strings.HasPrefix(a.user, "-") || strings.HasPrefix(a.path, "-") {
 		return fail(ErrRefused, "url: host, user and path do not begin with a dash")
 	}
-	if strings.Trim(a.path, "/") == "" {
+	if strings.Trim(a.path, "/") == "" || strings.HasPrefix(a.path, ":") {
 		return fail(ErrRefused, "url: names no repository after the host")
 	}
 	return nil

@@ -133,18 +133,17 @@ func validName(name string) bool {
 // is followed too if follow is set.
 func (f *files) lookup(name string, follow bool) (node, error) {
 	at := []node{{entry: entry{name: ".", mode: filemode.Dir, hash: f.root}, path: "."}}
-	var via link
-	rest, hops := split(name), 0
+	rest, hops := link{target: name}.steps(), 0
 	for len(rest) > 0 {
-		element := rest[0]
+		step := rest[0]
 		rest = rest[1:]
-		if element == ".." { // From a link: fs.ValidPath lets none through.
+		if step.element == ".." { // From a link: fs.ValidPath lets none through.
 			if at = at[:len(at)-1]; len(at) == 0 {
-				return node{}, via.refuse("leads out of the repository")
+				return node{}, step.of.refuse("leads out of the repository")
 			}
 			continue
 		}
-		next, err := f.child(at[len(at)-1], element)
+		next, err := f.child(at[len(at)-1], step.element)
 		if err != nil {
 			return node{}, err
 		}
@@ -152,13 +151,14 @@ func (f *files) lookup(name string, follow bool) (node, error) {
 			at = append(at, next)
 			continue
 		}
-		if via, err = f.link(next); err != nil {
+		l, err := f.link(next)
+		if err != nil {
 			return node{}, err
 		}
 		if hops++; hops > maxLinkHops {
-			return node{}, via.refuse("leads in a circle")
+			return node{}, l.refuse("leads in a circle")
 		}
-		rest = append(via.elements(), rest...)
+		rest = append(l.steps(), rest...)
 	}
 	return at[len(at)-1], nil
 }
@@ -172,8 +172,20 @@ func (l link) refuse(why string) error {
 	return &FileError{l.path, ErrRefused, fmt.Sprintf("is a link to %q, which %s; remove the link or make it relative to a file of this repository", clean(l.target), why)}
 }
 
-func (l link) elements() []string {
-	return slices.DeleteFunc(strings.Split(l.target, "/"), func(e string) bool { return e == "" || e == "." })
+// step is one element of a path and the link that it was read from.
+type step struct {
+	element string
+	of      link
+}
+
+func (l link) steps() []step {
+	var steps []step
+	for e := range strings.SplitSeq(l.target, "/") {
+		if e != "" && e != "." {
+			steps = append(steps, step{e, l})
+		}
+	}
+	return steps
 }
 
 // link reads a link. Absolute ones are refused: they mean a machine.

@@ -101,7 +101,7 @@ func (c *wire) middleware(next http.Handler) http.Handler {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			c.packs = append(c.packs, string(body))
 		}
-		refused := c.refuse != "" && len(c.packs) > 0 && strings.Contains(c.packs[len(c.packs)-1], "want "+c.refuse)
+		refused := r.Method == http.MethodPost && c.refuse != "" && len(c.packs) > 0 && strings.Contains(c.packs[len(c.packs)-1], "want "+c.refuse)
 		c.mu.Unlock()
 		if refused {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-result")

@@ -27,20 +27,20 @@ type knownHost struct {
 // not belong on a disk.
 func parseKnownHosts(data []byte) ([]knownHost, error) {
 	var hosts []knownHost
-	for rest := data; ; {
-		marker, patterns, key, _, next, err := ssh.ParseKnownHosts(rest)
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		marker, patterns, key, _, _, err := ssh.ParseKnownHosts(line)
 		if errors.Is(err, io.EOF) {
-			break
+			continue // Blank or a comment.
 		}
 		if err != nil {
-			return nil, fail(ErrHostKey, "known_hosts in the Secret: line %d is not well-formed; paste lines as ssh-keyscan prints them",
-				bytes.Count(data[:len(data)-len(rest)], []byte("\n"))+1)
+			return nil, fail(ErrHostKey, "known_hosts in the Secret: line %d is not well-formed; paste lines as ssh-keyscan prints them", number)
 		}
 		if marker == "cert-authority" {
-			return nil, fail(ErrHostKey, "known_hosts in the Secret: @cert-authority is not supported; list the host's own keys")
+			return nil, fail(ErrHostKey, "known_hosts in the Secret: line %d: @cert-authority is not supported; list the host's own keys", number)
 		}
 		hosts = append(hosts, knownHost{patterns: patterns, key: key, revoked: marker == "revoked"})
-		rest = next
 	}
 	if len(hosts) == 0 {
 		return nil, fail(ErrHostKey, "known_hosts in the Secret holds no host key; paste lines as ssh-keyscan prints them")
