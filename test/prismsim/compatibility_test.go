@@ -145,7 +145,8 @@ func TestLifeOfAVM(t *testing.T) {
 	}
 	container := only[clusterconfig.StorageContainer](t)(client.StorageContainers.List(ctx,
 		eq("name eq '%s' and clusterExtId eq '%s'", "default-container", *element.ExtId)))
-	if gpus, err := client.Clusters.ListClusterPhysicalGPUs(ctx, *element.ExtId, eq("physicalGpuConfig/deviceId eq %d", 1)); err != nil || len(gpus) != 0 {
+	gpus, err := client.Clusters.ListClusterPhysicalGPUs(ctx, *element.ExtId, eq("physicalGpuConfig/deviceId eq %d", 1))
+	if err != nil || len(gpus) != 0 {
 		t.Errorf("GPUs %v, %v", gpus, err)
 	}
 	projects, err := v3.V3.ListAllProject(ctx, "")
@@ -153,10 +154,11 @@ func TestLifeOfAVM(t *testing.T) {
 		t.Fatalf("projects %v, %v", projects, err)
 	}
 	project := *projects.Entities[0].Metadata.UUID
-	if got, err := v3.V3.GetProject(ctx, project); err != nil || got.Spec.Name != "platform" {
-		t.Errorf("project by id %v, %v", got, err)
+	byID, err := v3.V3.GetProject(ctx, project)
+	if err != nil || byID.Spec.Name != "platform" {
+		t.Errorf("project by id %v, %v", byID, err)
 	}
-	if _, err := v3.V3.GetProject(ctx, *element.ExtId); err == nil || !strings.Contains(err.Error(), "ENTITY_NOT_FOUND") {
+	if _, err = v3.V3.GetProject(ctx, *element.ExtId); err == nil || !strings.Contains(err.Error(), "ENTITY_NOT_FOUND") {
 		t.Errorf("project that does not exist: %v", err)
 	}
 

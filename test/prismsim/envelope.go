@@ -141,9 +141,9 @@ func list(r *request, items []object, known schema) (reply, error) {
 		return reply{}, err
 	}
 	if filter, ok := options["$filter"]; ok {
-		match, err := parseFilter(filter, known)
-		if err != nil {
-			return reply{}, notSimulated("$filter=%s: %v", filter, err)
+		match, unknown := parseFilter(filter, known)
+		if unknown != nil {
+			return reply{}, notSimulated("$filter=%s: %v", filter, unknown)
 		}
 		items = slices.DeleteFunc(items, func(doc object) bool { return !match(doc) })
 	}

@@ -60,7 +60,7 @@ func (a answer) message(t *testing.T) (message, code string) {
 	return first["message"].(string), code
 }
 
-// call sends a request as the right user; headers are name, value, …
+// call sends a request as the right user; headers alternate name and value.
 func call(t *testing.T, s *prismsim.Server, method, target, body string, headers ...string) answer {
 	t.Helper()
 	return send(t, s, method, target, body, append(headers, "Authorization", basic(username, password))...)

@@ -3,6 +3,7 @@ package prismsim_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -35,7 +36,7 @@ func extID(t *testing.T, s *prismsim.Server, collection, name string) string {
 	return items[0].(map[string]any)["extId"].(string)
 }
 
-// vmBody is the body of a VM as CAPX posts it, with texts replaced (old, new, …).
+// vmBody is the body of a VM as CAPX posts it, with texts replaced (old, new, and so on).
 func vmBody(t *testing.T, model prismsim.Model, name string, replace ...string) string {
 	t.Helper()
 	s := newServer(t, func(o *prismsim.Options) { o.Model = model })
@@ -259,7 +260,7 @@ func TestAddressesComeFromThePoolAndGoBack(t *testing.T) {
 		t.Fatalf("addresses %s and %s", a, b)
 	}
 	failed := call(t, s, http.MethodGet, tasksPath+"/"+create(t, s, body), "").data(t)
-	if messages, _ := json.Marshal(failed["errorMessages"]); failed["status"] != "FAILED" || !strings.Contains(string(messages), "vlan-101 has no free address") {
+	if messages := fmt.Sprint(failed["errorMessages"]); failed["status"] != "FAILED" || !strings.Contains(messages, "vlan-101 has no free address") {
 		t.Errorf("no address left: %v %s", failed["status"], messages)
 	}
 	if err := s.RemoveVM("first"); err != nil {
@@ -357,5 +358,30 @@ func TestCategoryInUseStays(t *testing.T) {
 	}
 	if got := call(t, s, http.MethodPost, categoriesPath, `{"key":"Environment","value":"Staging"}`); got.status != http.StatusConflict {
 		t.Errorf("created twice: %d, want 409", got.status)
+	}
+}
+
+func TestManyClientsAtOnce(t *testing.T) {
+	t.Parallel()
+	body := vmBody(t, prismsim.DefaultModel(), "NAME")
+	s := newServer(t)
+	var clients sync.WaitGroup
+	for i := range 40 {
+		clients.Go(func() {
+			name := fmt.Sprintf("vm-%02d", i)
+			create(t, s, strings.ReplaceAll(body, "NAME", name))
+			act(t, s, extID(t, s, vmsPath, name), "power-on", "")
+		})
+	}
+	clients.Wait()
+	owner := map[string]string{}
+	for _, vm := range s.VMs() {
+		if other, taken := owner[vm.IP]; taken || vm.IP == "" {
+			t.Errorf("%s has the address %q, as %q has", vm.Name, vm.IP, other)
+		}
+		owner[vm.IP] = vm.Name
+	}
+	if len(owner) != 40 {
+		t.Errorf("got %d VMs with an address, want 40", len(owner))
 	}
 }
