@@ -64,7 +64,7 @@ func substitute(v any, field string, rewrite func(field, s string) string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			v[key] = substitute(v[key], child(field, key), rewrite)
+			v[key] = substitute(v[key], join(field, key), rewrite)
 		}
 	case []any:
 		for i := range v {
@@ -76,7 +76,7 @@ func substitute(v any, field string, rewrite func(field, s string) string) any {
 	return v
 }
 
-func child(field, key string) string {
+func join(field, key string) string {
 	switch {
 	case strings.ContainsAny(key, "./"):
 		return field + "[" + key + "]"
