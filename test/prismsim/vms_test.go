@@ -365,15 +365,16 @@ func TestManyClientsAtOnce(t *testing.T) {
 	t.Parallel()
 	body := vmBody(t, prismsim.DefaultModel(), "NAME")
 	s := newServer(t)
-	var clients sync.WaitGroup
-	for i := range 40 {
-		clients.Go(func() {
+	t.Run("Clients", func(t *testing.T) {
+		for i := range 40 {
 			name := fmt.Sprintf("vm-%02d", i)
-			create(t, s, strings.ReplaceAll(body, "NAME", name))
-			act(t, s, extID(t, s, vmsPath, name), "power-on", "")
-		})
-	}
-	clients.Wait()
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				create(t, s, strings.ReplaceAll(body, "NAME", name))
+				act(t, s, extID(t, s, vmsPath, name), "power-on", "")
+			})
+		}
+	})
 	owner := map[string]string{}
 	for _, vm := range s.VMs() {
 		if other, taken := owner[vm.IP]; taken || vm.IP == "" {
