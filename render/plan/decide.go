@@ -154,9 +154,13 @@ func (g *gate) fleetApproved(name string, p Plan) bool {
 	return ok && g.fleetSays(FleetDigest(g.in.Recorded)) && p.CoveredBy(recorded)
 }
 
-func (g *gate) fleetSays(digest string) bool { return has(g.in.Approved, digest) || has(g.in.Trailers, digest) }
+func (g *gate) fleetSays(digest string) bool {
+	return has(g.in.Approved, digest) || has(g.in.Trailers, digest)
+}
 
-func has(digests []string, digest string) bool { return digest != "" && slices.Contains(digests, digest) }
+func has(digests []string, digest string) bool {
+	return digest != "" && slices.Contains(digests, digest)
+}
 
 func (g *gate) removals() {
 	var rest []string

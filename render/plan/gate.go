@@ -107,4 +107,3 @@ type GateResult struct {
 	// Message says how to let all of Held go on. Empty when nothing is held.
 	Message string
 }
-
