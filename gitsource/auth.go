@@ -43,52 +43,63 @@ const (
 // key; ca.crt beside the first two or alone. Half a set, two sets and none are
 // ErrAuth, naming the keys. Line ends after a value are dropped.
 func AuthFromSecret(data map[string][]byte) (Auth, error) {
-	has := func(key string) bool { return len(bytes.TrimSpace(data[key])) > 0 }
-	basic := has(keyUsername) || (has(keyPassword) && !has(keyIdentity) && !has(keyKnownHosts))
-	bearer := has(keyBearerToken)
-	key := has(keyIdentity) || has(keyKnownHosts)
-
+	set := authSet{data: data}
+	if err := set.check(); err != nil {
+		return Auth{}, err
+	}
+	a := Auth{CA: bytes.Clone(data[keyCA])}
 	switch {
-	case basic && bearer:
-		return Auth{}, fail(ErrAuth, "the Secret holds both username/password and bearerToken; remove one of them")
-	case key && (basic || bearer):
-		return Auth{}, fail(ErrAuth, "the Secret holds an SSH identity and credentials for https; keep those that fit the URL")
-	case key && has(keyCA):
-		return Auth{}, fail(ErrAuth, "the Secret holds an SSH identity and ca.crt; SSH has no certificates, remove one of them")
-	case !basic && !bearer && !key && !has(keyCA):
-		return Auth{}, fail(ErrAuth, "the Secret holds none of username and password, bearerToken, identity and known_hosts, ca.crt")
-	}
-	var needed []string
-	if basic {
-		needed = []string{keyUsername, keyPassword}
-	} else if key {
-		needed = []string{keyIdentity, keyKnownHosts}
-	}
-	for _, k := range needed {
-		if !has(k) {
-			return Auth{}, fail(ErrAuth, "the Secret lacks the key %s beside %s", k, strings.Join(without(needed, k), ", "))
-		}
-	}
-	line := func(k string) string { return strings.TrimRight(string(data[k]), "\r\n") }
-	a := Auth{BearerToken: strings.TrimSpace(line(keyBearerToken)), CA: bytes.Clone(data[keyCA])}
-	if key {
+	case set.ssh():
 		a.Identity, a.KnownHosts = bytes.Clone(data[keyIdentity]), bytes.Clone(data[keyKnownHosts])
-		a.IdentityPassword = []byte(line(keyPassword))
-	}
-	if basic {
-		a.Username, a.Password = line(keyUsername), line(keyPassword)
+		a.IdentityPassword = []byte(set.line(keyPassword))
+	case set.basic():
+		a.Username, a.Password = set.line(keyUsername), set.line(keyPassword)
+	case set.has(keyBearerToken):
+		a.BearerToken = strings.TrimSpace(set.line(keyBearerToken))
 	}
 	return a, nil
 }
 
-func without(list []string, drop string) []string {
-	var rest []string
-	for _, s := range list {
-		if s != drop {
-			rest = append(rest, s)
-		}
+// authSet is the data of a Secret and what it seems to be meant as.
+type authSet struct{ data map[string][]byte }
+
+func (s authSet) has(key string) bool { return len(bytes.TrimSpace(s.data[key])) > 0 }
+
+func (s authSet) line(key string) string { return strings.TrimRight(string(s.data[key]), "\r\n") }
+
+func (s authSet) ssh() bool { return s.has(keyIdentity) || s.has(keyKnownHosts) }
+
+// basic leaves a password beside an identity to the identity.
+func (s authSet) basic() bool { return s.has(keyUsername) || (s.has(keyPassword) && !s.ssh()) }
+
+// check refuses mixtures, half a set and none.
+func (s authSet) check() error {
+	basic, bearer, key, ca := s.basic(), s.has(keyBearerToken), s.ssh(), s.has(keyCA)
+	switch {
+	case basic && bearer:
+		return fail(ErrAuth, "the Secret holds both username/password and bearerToken; remove one of them")
+	case key && (basic || bearer):
+		return fail(ErrAuth, "the Secret holds an SSH identity and credentials for https; keep those that fit the URL")
+	case key && ca:
+		return fail(ErrAuth, "the Secret holds an SSH identity and ca.crt; SSH has no certificates, remove one of them")
+	case basic:
+		return s.both(keyUsername, keyPassword)
+	case key:
+		return s.both(keyIdentity, keyKnownHosts)
+	case !bearer && !ca:
+		return fail(ErrAuth, "the Secret holds none of username and password, bearerToken, identity and known_hosts, ca.crt")
 	}
-	return rest
+	return nil
+}
+
+func (s authSet) both(a, b string) error {
+	if !s.has(a) {
+		a, b = b, a
+	}
+	if !s.has(b) {
+		return fail(ErrAuth, "the Secret lacks the key %s beside %s", b, a)
+	}
+	return nil
 }
 
 func (a Auth) equal(b Auth) bool {
@@ -99,26 +110,33 @@ func (a Auth) equal(b Auth) bool {
 
 // fits reports credentials that the scheme cannot use.
 func (a Auth) fits(scheme string) error {
-	forHTTP := a.Username != "" || a.Password != "" || a.BearerToken != ""
-	forSSH := len(a.Identity) > 0 || len(a.KnownHosts) > 0
 	switch scheme {
 	case "ssh":
-		if forHTTP {
-			return fail(ErrAuth, "the URL is SSH but the Secret holds credentials for https; put identity and known_hosts there")
-		}
-		if len(a.Identity) == 0 || len(a.KnownHosts) == 0 {
-			return fail(ErrAuth, "SSH needs a Secret with identity and known_hosts; there is no connecting without a known host key")
-		}
+		return a.fitsSSH()
 	case "http", "https":
-		if forSSH {
-			return fail(ErrAuth, "the URL is %s but the Secret holds an SSH identity; put username and password, or bearerToken, there", scheme)
-		}
-		if a.BearerToken != "" && (a.Username != "" || a.Password != "") {
-			return fail(ErrAuth, "the Secret holds both username/password and bearerToken; remove one of them")
-		}
-		if strings.ContainsAny(a.BearerToken, "\r\n\x00") {
-			return fail(ErrAuth, "bearerToken in the Secret holds a line break")
-		}
+		return a.fitsHTTP(scheme)
+	}
+	return nil
+}
+
+func (a Auth) fitsSSH() error {
+	if a.Username != "" || a.Password != "" || a.BearerToken != "" {
+		return fail(ErrAuth, "the URL is SSH but the Secret holds credentials for https; put identity and known_hosts there")
+	}
+	if len(a.Identity) == 0 || len(a.KnownHosts) == 0 {
+		return fail(ErrAuth, "SSH needs a Secret with identity and known_hosts; there is no connecting without a known host key")
+	}
+	return nil
+}
+
+func (a Auth) fitsHTTP(scheme string) error {
+	switch {
+	case len(a.Identity) > 0 || len(a.KnownHosts) > 0:
+		return fail(ErrAuth, "the URL is %s but the Secret holds an SSH identity; put username and password, or bearerToken, there", scheme)
+	case a.BearerToken != "" && (a.Username != "" || a.Password != ""):
+		return fail(ErrAuth, "the Secret holds both username/password and bearerToken; remove one of them")
+	case strings.ContainsAny(a.BearerToken, "\r\n\x00"):
+		return fail(ErrAuth, "bearerToken in the Secret holds a line break")
 	}
 	return nil
 }

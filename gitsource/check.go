@@ -21,7 +21,7 @@ func (f *files) check(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	c := &checker{files: f}
+	c := &checker{files: f, count: -1} // The path itself does not lie below it.
 	if err := c.walk(ctx, n); err != nil {
 		c.problems = append(c.problems, err)
 	}

@@ -152,26 +152,17 @@ type attempt struct {
 func (r *Repository) fetch(ctx context.Context, conn opener, s session, refs *packp.AdvRefs, q request) (*store, error) {
 	for i, a := range attempts(refs, q) {
 		if i > 0 {
-			var err error
-			if s, refs, err = connect(ctx, conn); err != nil {
+			next, _, err := connect(ctx, conn)
+			if err != nil {
 				return nil, err
 			}
-			defer func() { _ = s.Close() }()
+			defer func() { _ = next.Close() }()
+			s = next
 		}
-		st, err := r.fetchOnce(ctx, s, refs, a, q.history)
-		if errors.Is(err, errNoSuchWant) {
-			continue
+		st, err := r.fetchOnce(ctx, s, refs, a, q)
+		if st != nil || err != nil {
+			return st, err
 		}
-		if err != nil {
-			return nil, err
-		}
-		if _, ok := st.commit(q.commit); !ok || !q.enough(st) {
-			continue
-		}
-		if !q.history {
-			st = st.only(q.commit)
-		}
-		return st, nil
 	}
 	if q.ref.Commit == "" {
 		return nil, fail(ErrUnreachable, "%s moved while it was being fetched", q.ref)
@@ -198,7 +189,35 @@ func attempts(refs *packp.AdvRefs, q request) []attempt {
 	return append(all, attempt{tips, q.depth + maxCommitDepth}, attempt{tips, 0})
 }
 
-func (r *Repository) fetchOnce(ctx context.Context, s session, refs *packp.AdvRefs, a attempt, history bool) (*store, error) {
+// fetchOnce makes one attempt. It returns nothing if that did not lead to the
+// commit but another may.
+func (r *Repository) fetchOnce(ctx context.Context, s session, refs *packp.AdvRefs, a attempt, q request) (*store, error) {
+	pack, err := s.pack(ctx, packRequest(refs, a, q.history))
+	if errors.Is(err, errNoSuchWant) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = pack.Close() }()
+	st, err := readPack(pack, r.opts.Limits)
+	if errors.Is(err, errNoSuchWant) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := st.commit(q.commit); !ok || !q.enough(st) {
+		return nil, nil
+	}
+	if !q.history {
+		st = st.only(q.commit)
+	}
+	return st, nil
+}
+
+// packRequest asks for as little as the server knows how to send.
+func packRequest(refs *packp.AdvRefs, a attempt, history bool) *packp.UploadPackRequest {
 	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
 	req.Wants = slices.Clone(a.wants)
 	set := func(c capability.Capability) bool {
@@ -211,13 +230,5 @@ func (r *Repository) fetchOnce(ctx context.Context, s session, refs *packp.AdvRe
 	if history && set(capability.Filter) {
 		req.Filter = packp.FilterTreeDepth(0)
 	}
-	pack, err := s.pack(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	st, err := readPack(pack, r.opts.Limits)
-	if closeErr := pack.Close(); err == nil && closeErr != nil && ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return st, err
+	return req
 }

@@ -151,12 +151,10 @@ func (f *files) lookup(name string, follow bool) (node, error) {
 			at = append(at, next)
 			continue
 		}
-		l, err := f.link(next)
+		hops++
+		l, err := f.link(next, hops)
 		if err != nil {
 			return node{}, err
-		}
-		if hops++; hops > maxLinkHops {
-			return node{}, l.refuse("leads in a circle")
 		}
 		rest = append(l.steps(), rest...)
 	}
@@ -188,11 +186,14 @@ func (l link) steps() []step {
 	return steps
 }
 
-// link reads a link. Absolute ones are refused: they mean a machine.
-func (f *files) link(n node) (link, error) {
+// link reads a link, the hops-th on the way. Absolute ones are refused: they
+// mean a machine.
+func (f *files) link(n node, hops int) (link, error) {
 	data, ok := f.store.get(plumbing.BlobObject, n.hash)
 	l := link{path: n.path, target: string(data)}
 	switch {
+	case hops > maxLinkHops:
+		return l, l.refuse("leads in a circle")
 	case !ok || len(data) == 0 || len(data) > f.limits.MaxPathBytes:
 		l.target = l.target[:min(len(l.target), 100)]
 		return l, l.refuse("is empty or too long")

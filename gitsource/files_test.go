@@ -208,7 +208,7 @@ func TestCheckRefuses(t *testing.T) {
 		"AllAtOnce":      {tree: map[string]any{"fleet/a": submodule{}, "fleet/b": pointer, "fleet/c/d": symlink("/")}, kind: ErrRefused, want: []string{"fleet/a: ", "fleet/b: ", "fleet/c/d: "}},
 		"BigFile":        {tree: map[string]any{"fleet/a": "12345"}, limits: Limits{MaxFileBytes: 4}, kind: ErrLimit, want: []string{"fleet/a: is 5 bytes, the limit for one file is 4"}},
 		"BigTogether":    {tree: map[string]any{"fleet/a": "12345", "fleet/b": "12345"}, limits: Limits{MaxTotalBytes: 9}, kind: ErrLimit, want: []string{"fleet/b: brings the files below the path past the limit of 9 bytes"}},
-		"TooMany":        {tree: map[string]any{"fleet/a": "", "fleet/b": "", "fleet/c": ""}, limits: Limits{MaxFiles: 3}, kind: ErrLimit, want: []string{"fleet/c: is one too many: the limit is 3"}},
+		"TooMany":        {tree: map[string]any{"fleet/a": "", "fleet/b": "", "fleet/c": ""}, limits: Limits{MaxFiles: 2}, kind: ErrLimit, want: []string{"fleet/c: is one too many: the limit is 2"}},
 		"TooDeep":        {tree: map[string]any{"fleet/" + long: ""}, kind: ErrLimit, want: []string{"fleet/" + strings.Repeat("d/", 31) + "d: lies 33 levels deep, the limit is 32"}},
 		"LongPath":       {tree: map[string]any{"fleet/" + strings.Repeat("n", 1020): ""}, kind: ErrLimit, want: []string{"fleet/nnn"}},
 		"DotDotName":     {tree: map[string]any{"fleet/x": rawTree{{"..", filemode.Regular, blob}}}, kind: ErrRefused, want: []string{`fleet/x: holds the name ".."`}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net/http"
 	"os"
@@ -39,7 +40,7 @@ func newWork(t *testing.T, root, name string) *work {
 
 func (w *work) run(args ...string) string {
 	w.t.Helper()
-	cmd := exec.Command("git", args...)
+	cmd := exec.CommandContext(w.t.Context(), "git", args...)
 	cmd.Dir = w.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GIT_CONFIG_NOSYSTEM=1",
@@ -93,8 +94,8 @@ type wire struct {
 func (c *wire) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
-		switch {
-		case r.Method == http.MethodGet:
+		switch r.Method {
+		case http.MethodGet:
 			c.listings++
 		default:
 			body, _ := io.ReadAll(r.Body)
@@ -156,9 +157,11 @@ func mustSnapshot(t *testing.T, r *Repository, ref Ref) Snapshot {
 	return snap
 }
 
-func wantFile(t *testing.T, snap Snapshot, name, want string) {
+// wantContent checks a.yaml, the file whose content tells revisions apart.
+func wantContent(t *testing.T, snap Snapshot, want string) {
 	t.Helper()
-	got, err := snap.Files.(*files).ReadFile(name)
+	const name = "a.yaml"
+	got, err := fs.ReadFile(snap.Files, name)
 	if err != nil {
 		t.Fatal(err)
 	}

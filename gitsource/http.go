@@ -105,7 +105,7 @@ func (s *httpSession) pack(ctx context.Context, req *packp.UploadPackRequest) (i
 	if err := encodeRequest(&body, req); err != nil {
 		return nil, err
 	}
-	res, err := s.do(ctx, http.MethodPost, s.at+"/"+uploadPack, &body)
+	res, err := s.do(ctx, http.MethodPost, s.at+"/"+uploadPack, &body) //nolint:bodyclose // The caller closes what decodePack returns.
 	if err != nil {
 		return nil, err
 	}

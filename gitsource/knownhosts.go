@@ -60,8 +60,8 @@ func hostName(host, port string) string {
 func (h knownHost) matches(name string) bool {
 	found := false
 	for _, p := range h.patterns {
-		p, negated := strings.CutPrefix(p, "!")
-		if !matchHost(p, name) {
+		pattern, negated := strings.CutPrefix(p, "!")
+		if !matchHost(pattern, name) {
 			continue
 		}
 		if negated {

@@ -22,41 +22,41 @@ type Commit struct {
 // after a forced push, ends nothing. A head whose only parent is since costs no
 // request if it is the snapshot held; otherwise history is fetched, only now
 // and only as deep as needed.
-func (r *Repository) Messages(ctx context.Context, head Revision, since string, limit int) (commits []Commit, err error) {
-	err = r.do(ctx, func(ctx context.Context, conn opener) error {
-		h := history{limit: limit}
-		from, err := ParseRevision(since)
-		if err != nil {
-			return err
-		}
-		h.head, h.since = plumbing.NewHash(head.Hash), plumbing.NewHash(from.Hash)
-		if !isHash(head.Hash) {
-			return fail(ErrRefused, "the revision %q names no commit", clean(head.String()))
-		}
+func (r *Repository) Messages(ctx context.Context, head Revision, since string, limit int) ([]Commit, error) {
+	from, err := ParseRevision(since)
+	if err != nil {
+		return nil, r.explain(Auth{}, err)
+	}
+	h := history{head: plumbing.NewHash(head.Hash), since: plumbing.NewHash(from.Hash), limit: limit}
+	var commits []Commit
+	err = r.do(ctx, Ref{Commit: head.Hash}, func(ctx context.Context, conn opener) error {
 		if limit <= 0 || h.head == h.since {
 			return nil
 		}
-		if r.held != nil && r.held.conn == conn && r.held.store != nil && h.complete(r.held.store) {
-			commits, _ = h.walk(r.held.store)
-			return nil
+		st, histErr := r.history(ctx, conn, h)
+		if histErr == nil {
+			commits, _ = h.walk(st)
 		}
-		s, refs, err := connect(ctx, conn)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = s.Close() }()
-		t, err := find(refs, Ref{Commit: head.Hash})
-		if err != nil {
-			return err
-		}
-		st, err := r.fetch(ctx, conn, s, refs, request{target: t, depth: limit + 1, history: true, enough: h.complete})
-		if err != nil {
-			return err
-		}
-		commits, _ = h.walk(st)
-		return nil
+		return histErr
 	})
 	return commits, err
+}
+
+// history returns a store that holds all that h looks for.
+func (r *Repository) history(ctx context.Context, conn opener, h history) (*store, error) {
+	if r.held != nil && r.held.conn == conn && r.held.store != nil && h.complete(r.held.store) {
+		return r.held.store, nil
+	}
+	s, refs, err := connect(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	t, err := find(refs, Ref{Commit: h.head.String()})
+	if err != nil {
+		return nil, err
+	}
+	return r.fetch(ctx, conn, s, refs, request{target: t, depth: h.limit + 1, history: true, enough: h.complete})
 }
 
 // history is a walk from head down to since.

@@ -82,7 +82,7 @@ func (p *packReader) read() error {
 		return fail(ErrLimit, "the repository has %d objects, the limit is %d", count, p.limits.MaxObjects)
 	}
 	for range count {
-		if err := p.next(); err != nil {
+		if err = p.next(); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func (p *packReader) apply(base rawObject, d packDelta) error {
 	if err != nil {
 		return err
 	}
-	if err := p.spend(size); err != nil {
+	if err = p.spend(size); err != nil {
 		return err
 	}
 	data, err := packfile.PatchDelta(base.data, d.data)

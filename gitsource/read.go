@@ -24,8 +24,11 @@ func (f *files) Open(name string) (fs.File, error) {
 	}
 	info.name = base(name)
 	if info.IsDir() {
-		entries, err := f.list(n)
-		return &openDir{info: info, entries: entries}, pathError("open", name, err)
+		entries, listErr := f.list(n)
+		if listErr != nil {
+			return nil, pathError("open", name, listErr)
+		}
+		return &openDir{info: info, entries: entries}, nil
 	}
 	data, err := f.blob(n)
 	if err != nil {
@@ -82,7 +85,7 @@ func (f *files) ReadLink(name string) (string, error) {
 	if n.mode != filemode.Symlink {
 		return "", pathError("readlink", name, fs.ErrInvalid)
 	}
-	l, err := f.link(n)
+	l, err := f.link(n, 1)
 	return l.target, pathError("readlink", name, err)
 }
 

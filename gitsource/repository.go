@@ -142,11 +142,9 @@ func (r *Repository) SetAuth(a Auth) error {
 // Resolve asks which commit ref stands for, by one ref listing and nothing
 // else. A commit that the held snapshot has costs no request; for any other it
 // says only that the server answers.
-func (r *Repository) Resolve(ctx context.Context, ref Ref) (rev Revision, err error) {
-	err = r.do(ctx, func(ctx context.Context, conn opener) error {
-		if err := ref.Validate(); err != nil {
-			return err
-		}
+func (r *Repository) Resolve(ctx context.Context, ref Ref) (Revision, error) {
+	var rev Revision
+	err := r.do(ctx, ref, func(ctx context.Context, conn opener) error {
 		if r.has(conn, ref) {
 			rev = Revision{Hash: strings.ToLower(ref.Commit)}
 			return nil
@@ -167,34 +165,37 @@ func (r *Repository) Resolve(ctx context.Context, ref Ref) (rev Revision, err er
 // listing, and for a commit ref nothing. Otherwise it fetches that one commit
 // without its history, and releases the snapshot held before. Refused files and
 // passed limits are reported all at once; see Problems.
-func (r *Repository) Snapshot(ctx context.Context, ref Ref) (snap Snapshot, err error) {
-	err = r.do(ctx, func(ctx context.Context, conn opener) error {
-		if err := ref.Validate(); err != nil {
-			return err
+func (r *Repository) Snapshot(ctx context.Context, ref Ref) (Snapshot, error) {
+	var snap Snapshot
+	err := r.do(ctx, ref, func(ctx context.Context, conn opener) error {
+		rev, err := r.update(ctx, conn, ref)
+		if err == nil {
+			snap, err = r.held.snapshot(rev)
 		}
-		if r.has(conn, ref) {
-			snap, err = r.held.snapshot(Revision{Hash: strings.ToLower(ref.Commit)})
-			return err
-		}
-		s, refs, err := connect(ctx, conn)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = s.Close() }()
-		t, err := find(refs, ref)
-		if err != nil {
-			return err
-		}
-		if r.held == nil || r.held.conn != conn || r.held.commit != t.commit {
-			r.held = nil // Released before the next is fetched: only one is in memory.
-			if r.held, err = r.load(ctx, conn, s, refs, t); err != nil {
-				return err
-			}
-		}
-		snap, err = r.held.snapshot(t.revision)
 		return err
 	})
 	return snap, err
+}
+
+// update brings what is held to where ref points.
+func (r *Repository) update(ctx context.Context, conn opener, ref Ref) (Revision, error) {
+	if r.has(conn, ref) {
+		return Revision{Hash: strings.ToLower(ref.Commit)}, nil
+	}
+	s, refs, err := connect(ctx, conn)
+	if err != nil {
+		return Revision{}, err
+	}
+	defer func() { _ = s.Close() }()
+	t, err := find(refs, ref)
+	if err != nil {
+		return Revision{}, err
+	}
+	if r.held == nil || r.held.conn != conn || r.held.commit != t.commit {
+		r.held = nil // Released before the next is fetched: only one is in memory.
+		r.held, err = r.load(ctx, conn, s, refs, t)
+	}
+	return t.revision, err
 }
 
 // load fetches and checks one commit. An error is one that another try may
@@ -239,7 +240,10 @@ func (r *Repository) has(conn opener, ref Ref) bool {
 
 // do runs one call: in turn, in time, and with errors that name the repository
 // and hold no secret.
-func (r *Repository) do(ctx context.Context, call func(context.Context, opener) error) error {
+func (r *Repository) do(ctx context.Context, ref Ref, call func(context.Context, opener) error) error {
+	if err := ref.Validate(); err != nil {
+		return r.explain(Auth{}, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	select {

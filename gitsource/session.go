@@ -12,7 +12,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // opener connects to one repository with one set of credentials. It is safe
@@ -46,7 +45,10 @@ func decodeRefs(r io.Reader) (*packp.AdvRefs, error) {
 	case err != nil:
 		return nil, remoteSaid(err)
 	}
-	transport.FilterUnsupportedCapabilities(refs.Capabilities)
+	// Packs must stand alone. The other capabilities that go-git takes out by
+	// default (multi_ack) are harmless where nothing is offered as present,
+	// and Azure DevOps answers nobody without them.
+	refs.Capabilities.Delete(capability.ThinPack)
 	return refs, nil
 }
 
@@ -93,8 +95,7 @@ func errorLine(r *bufio.Reader) (string, bool) {
 
 // remoteSaid turns an error line of the protocol into ours.
 func remoteSaid(err error) error {
-	var line *pktline.ErrorLine
-	if errors.As(err, &line) {
+	if line, ok := errors.AsType[*pktline.ErrorLine](err); ok {
 		return serverText(line.Text)
 	}
 	if kindOf(err) != nil {

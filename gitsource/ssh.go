@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,8 +113,8 @@ func (s *sshSession) Close() error {
 	if s.stdin != nil && !s.asked {
 		_, _ = s.stdin.Write(pktline.FlushPkt) // A polite end, so that servers log no error.
 	}
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		_ = s.closers[i].Close() // Each may be closed by the far end already.
+	for _, c := range slices.Backward(s.closers) {
+		_ = c.Close() // Each may be closed by the far end already.
 	}
 	s.release()
 	return nil

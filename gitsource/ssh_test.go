@@ -133,7 +133,7 @@ func TestSSH(t *testing.T) {
 				}
 				return
 			}
-			wantFile(t, snap, "a.yaml", tc.content)
+			wantContent(t, snap, tc.content)
 		})
 	}
 	t.Run("UnlockedByPassword", func(t *testing.T) {
@@ -150,13 +150,13 @@ func TestSSH(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantFile(t, mustSnapshot(t, r, branchMain), "a.yaml", "one")
+		wantContent(t, mustSnapshot(t, r, branchMain), "one")
 	})
 }
 
 func TestSSHServerThatNeverSpeaks(t *testing.T) {
 	identity, public := newKey(t, "")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

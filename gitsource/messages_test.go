@@ -1,0 +1,105 @@
+package gitsource
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMessages(t *testing.T) {
+	s, wire := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.run("-C", w.bare, "config", "uploadpack.allowFilter", "true")
+	var hashes []string
+	for _, m := range []string{"one", "two", "three\n\nRefract-Approve: sha256:abc", "four"} {
+		w.write("a.yaml", m)
+		hashes = append(hashes, w.push(m))
+	}
+	r := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"})
+	head := mustSnapshot(t, r, branchMain).Revision
+	wire.since()
+
+	cases := map[string]struct {
+		since string
+		limit int
+		want  []string
+		packs int
+	}{
+		"Nothing":       {since: hashes[3], limit: 50},
+		"OneIsHeld":     {since: "main@sha1:" + hashes[2], limit: 50, want: []string{"four\n"}},
+		"Several":       {since: "sha1:" + hashes[0], limit: 50, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n", "two\n"}, packs: 1},
+		"All":           {limit: 50, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n", "two\n", "one\n"}, packs: 1},
+		"AtMost":        {since: hashes[0], limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+		"PushedOver":    {since: strings.Repeat("7", 40), limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+		"NoneWanted":    {limit: 0},
+		"OneOfEndless":  {limit: 1, want: []string{"four\n"}},
+		"ExactlyAtEdge": {since: hashes[1], limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			commits, err := r.Messages(t.Context(), head, tc.since, tc.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range commits {
+				got = append(got, c.Message)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("messages (-want +got):\n%s", diff)
+			}
+			_, packs := wire.since()
+			if len(packs) != tc.packs {
+				t.Errorf("%d packs, want %d", len(packs), tc.packs)
+			}
+			for _, p := range packs {
+				if !strings.Contains(p, "filter tree:0") || !strings.Contains(p, "deepen ") {
+					t.Errorf("history was fetched with its files or without bound:\n%s", p)
+				}
+			}
+		})
+	}
+}
+
+func TestMessagesOfMergesLeaveOutWhatWasThere(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	w.commit("a.yaml", "base")
+	w.run("checkout", "-q", "-b", "side")
+	w.write("b.yaml", "side")
+	w.run("add", "-A")
+	w.run("commit", "-q", "-m", "on the side")
+	w.run("checkout", "-q", "main")
+	since := w.commit("a.yaml", "since")
+	w.run("merge", "-q", "--no-ff", "-m", "merge", "side")
+	w.run("push", "-q", "origin", "main")
+	head := Revision{Ref: "main", Hash: w.run("rev-parse", "HEAD")}
+
+	commits, err := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"}).Messages(t.Context(), head, since, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range commits {
+		got = append(got, strings.TrimSpace(c.Message))
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"merge", "on the side"}, got); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+}
+
+func TestMessagesOfACommitThatIsNoTipAnyMore(t *testing.T) {
+	s, _ := httpServer(t, nil)
+	w := newWork(t, s.Root(), "fleet.git")
+	since := w.commit("a.yaml", "one")
+	w.commit("a.yaml", "two")
+	head := w.commit("a.yaml", "three")
+	w.commit("a.yaml", "four")
+	commits, err := open(t, Options{URL: s.HTTPAddress() + "/fleet.git"}).Messages(t.Context(), Revision{Hash: head}, since, 50)
+	if err != nil || len(commits) != 2 || commits[0].Hash != head {
+		t.Errorf("Messages = %v, %v; want two from %s on", commits, err, head)
+	}
+}
