@@ -76,6 +76,7 @@ type CloudAccountStatus struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:metadata:labels="refract.dev/protect=true"
 // +kubebuilder:resource:shortName=ca,categories=refract
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.endpoint.address`
@@ -86,8 +87,10 @@ type CloudAccount struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec is what people write.
 	// +required
 	Spec CloudAccountSpec `json:"spec"`
+	// status is what Refract reports.
 	// +optional
 	Status CloudAccountStatus `json:"status,omitempty"`
 }

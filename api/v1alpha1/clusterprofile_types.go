@@ -6,6 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // same profile and version is an error.
 //
 // +kubebuilder:validation:XValidation:rule="self.type == 'AddOn' ? !self.layers.exists(l, l.type == 'OS' || l.type == 'Kubernetes') : self.layers.exists_one(l, l.type == 'OS') && self.layers.exists_one(l, l.type == 'Kubernetes')",message="a profile of type Infra or Full has exactly one OS and one Kubernetes layer; an AddOn profile has none"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Infra' || !self.layers.exists(l, l.type == 'AddOn')",message="a profile of type Infra has no AddOn layer: make it Full, or move the layer to a profile of type AddOn"
 type ClusterProfileSpec struct {
 	// profile name; versions are grouped under it.
 	// +kubebuilder:validation:MinLength=1
@@ -128,6 +129,7 @@ type Layer struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="!(self in ['ca', 'etcd', 'sa', 'proxy', 'kubeconfig', 'ccm', 'ccm-credentials', 'pc-ca', 'pc-credentials'])",message="this layer name is reserved: an object of the cluster is called that way"
 	// +required
 	Name string `json:"name"`
 	// type of the layer.
@@ -165,6 +167,8 @@ type ManifestsSource struct {
 	// paths of the files, relative to the file that names them.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
 	// +required
 	Paths []string `json:"paths"`
 }
@@ -189,13 +193,19 @@ type OSLayer struct {
 	BootType BootType `json:"bootType,omitempty"`
 	// preKubeadmCommands run before kubeadm on every machine, after Refract's own.
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=10240
 	// +optional
 	PreKubeadmCommands []string `json:"preKubeadmCommands,omitempty"`
 	// postKubeadmCommands run after kubeadm on every machine.
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=10240
 	// +optional
 	PostKubeadmCommands []string `json:"postKubeadmCommands,omitempty"`
-	// files to write on every machine before kubeadm runs.
+	// files to write on every machine before kubeadm runs, by path.
+	// +listType=map
+	// +listMapKey=path
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	Files []File `json:"files,omitempty"`
@@ -259,7 +269,10 @@ type KubernetesLayer struct {
 	// +optional
 	ImageRepository string `json:"imageRepository,omitempty"`
 	// certSANs are added to the API server's certificate, beside the endpoint.
+	// +listType=set
 	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
 	CertSANs []string `json:"certSANs,omitempty"`
 	// tlsCipherSuites for API server and kubelet, comma-separated. Default: Kubernetes'.
@@ -318,6 +331,8 @@ type ClusterProfileStatus struct {
 	// +optional
 	ContentDigest string `json:"contentDigest,omitempty"`
 	// layers that were built, and the Secrets that hold them.
+	// +listType=map
+	// +listMapKey=name
 	// +optional
 	Layers []BuiltLayer `json:"layers,omitempty"`
 	// conditions: Ready, Stalled.
@@ -341,6 +356,7 @@ type BuiltLayer struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:metadata:labels="refract.dev/protect=true"
 // +kubebuilder:resource:shortName=rcp,categories=refract
 // +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.spec.profile`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.spec.version`
@@ -350,8 +366,10 @@ type ClusterProfile struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec is what people write.
 	// +required
 	Spec ClusterProfileSpec `json:"spec"`
+	// status is what Refract reports.
 	// +optional
 	Status ClusterProfileStatus `json:"status,omitempty"`
 }

@@ -10,10 +10,12 @@ type FleetSpec struct {
 	// git says what to read.
 	// +required
 	Git GitSource `json:"git"`
-	// interval between two looks at the repository. Default 1m.
+	// interval between two looks at the repository, at least 1s. Default 1m.
 	// +kubebuilder:default="1m"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) >= duration('1s')",message="interval is at least 1s"
 	// +optional
 	Interval metav1.Duration `json:"interval,omitempty"`
 	// suspend stops fetching and mirroring; drift of what was accepted is still corrected.
@@ -46,15 +48,17 @@ type GitSource struct {
 	// url of the repository: https, ssh (also git@host:path); file when the operator allows it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://[^/]*@')",message="url holds a user or a password: put them into the Secret that secretRef names"
 	// +required
 	URL string `json:"url"`
 	// ref to follow. Default: branch main.
 	// +kubebuilder:default={branch: main}
 	// +optional
 	Ref GitRef `json:"ref,omitempty"`
-	// path below which files are read. Default: the whole repository.
+	// path below which files are read, relative to the repository's root. Default: the whole repository.
 	// +kubebuilder:default="./"
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.matches('(^|/)[.][.](/|$)')",message="path is relative to the repository's root and stays inside it, such as ./fleet"
 	// +optional
 	Path string `json:"path,omitempty"`
 	// secretRef names a Secret with username and password, bearerToken, or identity and known_hosts; and ca.crt.
@@ -158,6 +162,7 @@ type ClusterCounts struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:metadata:labels="refract.dev/protect=true"
 // +kubebuilder:resource:shortName=fl,categories=refract
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Clusters",type=integer,JSONPath=`.status.clusters.total`
@@ -171,8 +176,10 @@ type Fleet struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec is what people write.
 	// +required
 	Spec FleetSpec `json:"spec"`
+	// status is what Refract reports.
 	// +optional
 	Status FleetStatus `json:"status,omitempty"`
 }

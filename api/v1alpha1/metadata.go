@@ -18,6 +18,8 @@ const (
 	FleetAnnotation = "refract.dev/fleet"
 	// AcceptedDigestAnnotation holds one digest over a mirrored cluster's spec, its profiles' digests and its account.
 	AcceptedDigestAnnotation = "refract.dev/accepted-digest"
+	// SourceAnnotation holds a digest of the repository and path that a mirrored object came from.
+	SourceAnnotation = "refract.dev/source"
 	// RevisionAnnotation holds the revision at which a mirrored cluster's own inputs last changed.
 	RevisionAnnotation = "refract.dev/revision"
 	// FileAnnotation holds the file and line that a mirrored object came from, "clusters/edge-01.yaml:3".
@@ -46,6 +48,9 @@ const (
 	FleetFieldManager = "refract-fleet"
 	// ClusterFieldManager writes the rest of a NutanixClusterSpec's status.
 	ClusterFieldManager = "refract-cluster"
+
+	// AccountFieldManager writes the credentials that the account controller distributes.
+	AccountFieldManager = "refract-account"
 
 	// ClusterFinalizer keeps a NutanixClusterSpec until its deletion has been carried out.
 	ClusterFinalizer = "refract.dev/cluster"

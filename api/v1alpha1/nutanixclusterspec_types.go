@@ -1,11 +1,13 @@
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/api/resource"
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // NutanixClusterSpecSpec is one cluster.
 //
 // +kubebuilder:validation:XValidation:rule="self.controlPlane.failureDomains.all(n, self.failureDomains.exists(d, d.name == n))",message="controlPlane.failureDomains names a failure domain that spec.failureDomains does not have"
-// +kubebuilder:validation:XValidation:rule="self.nodePools.all(p, !has(p.failureDomain) || p.failureDomain == '' || self.failureDomains.exists(d, d.name == p.failureDomain))",message="a node pool names a failure domain that spec.failureDomains does not have"
+// +kubebuilder:validation:XValidation:rule="self.nodePools.all(p, !has(p.failureDomain) || size(p.failureDomain) == 0 || self.failureDomains.exists(d, d.name == p.failureDomain))",message="a node pool names a failure domain that spec.failureDomains does not have"
+// +kubebuilder:validation:XValidation:rule="self.nodePools.all(p, !has(p.objectName) || size(p.objectName) == 0 || self.nodePools.exists_one(q, has(q.objectName) && q.objectName == p.objectName))",message="two node pools have the same objectName"
+// +kubebuilder:validation:XValidation:rule="!isIP(self.controlPlane.endpoint.host) || self.network.podCIDRs.all(c, !isCIDR(c) || !cidr(c).containsIP(self.controlPlane.endpoint.host)) && self.network.serviceCIDRs.all(c, !isCIDR(c) || !cidr(c).containsIP(self.controlPlane.endpoint.host))",message="controlPlane.endpoint.host lies in podCIDRs or serviceCIDRs: take an address of the machines' subnet"
 type NutanixClusterSpecSpec struct {
 	// accountRef names the CloudAccount.
 	// +required
@@ -91,273 +93,6 @@ type ProfileReference struct {
 	Variables map[string]string `json:"variables,omitempty"`
 }
 
-// Endpoint is where the workload cluster's API answers.
-type Endpoint struct {
-	// host: IP address that kube-vip announces, free in the machines' subnet.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +required
-	Host string `json:"host"`
-	// port. Default 6443.
-	// +kubebuilder:default=6443
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	// +optional
-	Port int32 `json:"port,omitempty"`
-}
-
-// Machine is the size of a virtual machine.
-//
-// +kubebuilder:validation:XValidation:rule="quantity(string(self.memory)).compareTo(quantity('2Gi')) >= 0",message="memory is at least 2Gi (CAPX refuses less when it creates the machine)"
-// +kubebuilder:validation:XValidation:rule="quantity(string(self.systemDisk)).compareTo(quantity('20Gi')) >= 0",message="systemDisk is at least 20Gi (CAPX refuses less when it creates the machine)"
-type Machine struct {
-	// vcpuSockets: number of virtual CPU sockets.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1024
-	// +required
-	VCPUSockets int32 `json:"vcpuSockets"`
-	// vcpusPerSocket: virtual CPUs of each socket. Default 1.
-	// +kubebuilder:default=1
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1024
-	// +optional
-	VCPUsPerSocket int32 `json:"vcpusPerSocket,omitempty"`
-	// memory, at least 2Gi.
-	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)?$`
-	// +kubebuilder:validation:MaxLength=20
-	// +required
-	Memory resource.Quantity `json:"memory"`
-	// systemDisk size, at least 20Gi.
-	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)?$`
-	// +kubebuilder:validation:MaxLength=20
-	// +required
-	SystemDisk resource.Quantity `json:"systemDisk"`
-}
-
-// ControlPlane is the set of control-plane machines.
-type ControlPlane struct {
-	// endpoint of the cluster. Immutable.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="endpoint is immutable: make a new cluster with the wanted endpoint and move the workloads"
-	// +required
-	Endpoint Endpoint `json:"endpoint"`
-	// replicas: 1, 3 or 5.
-	// +kubebuilder:validation:Enum=1;3;5
-	// +required
-	Replicas int32 `json:"replicas"`
-	// machine size.
-	// +required
-	Machine Machine `json:"machine"`
-	// failureDomains to spread over, by their names in spec.failureDomains.
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=20
-	// +kubebuilder:default={}
-	// +optional
-	FailureDomains []string `json:"failureDomains"`
-	// rollout strategy.
-	// +optional
-	Rollout ControlPlaneRollout `json:"rollout,omitempty"`
-	// healthCheck of the machines.
-	// +optional
-	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
-}
-
-// ControlPlaneRollout says how control-plane machines are replaced.
-type ControlPlaneRollout struct {
-	// maxSurge: how many machines may be added while rolling: 1 (default), or 0 to remove before adding.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1
-	// +optional
-	MaxSurge *int32 `json:"maxSurge,omitempty"`
-}
-
-// HealthCheck replaces machines whose nodes stay unhealthy.
-type HealthCheck struct {
-	// enabled. Default true.
-	// +optional
-	Enabled *bool `json:"enabled,omitempty"`
-	// nodeStartupTimeout after which a machine without a node is replaced, in seconds. Default 600.
-	// +kubebuilder:validation:Minimum=60
-	// +optional
-	NodeStartupTimeoutSeconds *int32 `json:"nodeStartupTimeoutSeconds,omitempty"`
-	// unhealthyTimeoutSeconds after which a machine whose node is not ready is replaced. Default 300.
-	// +kubebuilder:validation:Minimum=30
-	// +optional
-	UnhealthyTimeoutSeconds *int32 `json:"unhealthyTimeoutSeconds,omitempty"`
-	// maxUnhealthyPercent above which no machine is replaced. Default 40 for pools, 34 for the control plane.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=100
-	// +optional
-	MaxUnhealthyPercent *int32 `json:"maxUnhealthyPercent,omitempty"`
-}
-
-// NodePool is a set of equal worker machines.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.replicas) != has(self.autoscaling)",message="set exactly one of replicas and autoscaling"
-// +kubebuilder:validation:XValidation:rule="(has(self.objectName) ? self.objectName : '') == (has(oldSelf.objectName) ? oldSelf.objectName : '')",message="objectName is immutable: make a new node pool instead"
-type NodePool struct {
-	// name of the pool, unique in the cluster.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=15
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
-	// +required
-	Name string `json:"name"`
-	// replicas: number of machines.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
-	// +optional
-	Replicas *int32 `json:"replicas,omitempty"`
-	// autoscaling leaves the number to the cluster autoscaler.
-	// +optional
-	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
-	// machine size.
-	// +required
-	Machine Machine `json:"machine"`
-	// labels of the nodes. Labels outside node-role.kubernetes.io, node-restriction.kubernetes.io and
-	// node.cluster.x-k8s.io go through the kubelet: changing them re-creates the machines.
-	// +kubebuilder:validation:MaxProperties=50
-	// +optional
-	Labels map[string]string `json:"labels,omitempty"`
-	// taints of the nodes. They go through the kubelet: changing them re-creates the machines.
-	// +kubebuilder:validation:MaxItems=50
-	// +optional
-	Taints []Taint `json:"taints,omitempty"`
-	// rollout strategy.
-	// +optional
-	Rollout PoolRollout `json:"rollout,omitempty"`
-	// healthCheck of the machines.
-	// +optional
-	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
-	// failureDomain to place the machines in, by its name in spec.failureDomains.
-	// +kubebuilder:validation:MaxLength=15
-	// +optional
-	FailureDomain string `json:"failureDomain,omitempty"`
-	// objectName is the MachineDeployment's name, for adoption. Immutable. Default: cluster-pool.
-	// +kubebuilder:validation:MaxLength=63
-	// +optional
-	ObjectName string `json:"objectName,omitempty"`
-}
-
-// Autoscaling bounds a pool for the cluster autoscaler.
-//
-// +kubebuilder:validation:XValidation:rule="self.min <= self.max",message="autoscaling.min is at most autoscaling.max"
-type Autoscaling struct {
-	// min machines; also the number at creation.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
-	// +required
-	Min int32 `json:"min"`
-	// max machines.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000
-	// +required
-	Max int32 `json:"max"`
-}
-
-// Taint of a node.
-type Taint struct {
-	// key of the taint.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +required
-	Key string `json:"key"`
-	// value of the taint.
-	// +kubebuilder:validation:MaxLength=63
-	// +optional
-	Value string `json:"value,omitempty"`
-	// effect on pods that do not tolerate the taint.
-	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
-	// +required
-	Effect string `json:"effect"`
-}
-
-// PoolRollout says how a pool's machines are replaced.
-//
-// +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && self.maxSurge == 0 && (!has(self.maxUnavailable) || self.maxUnavailable == 0))",message="maxSurge and maxUnavailable cannot both be 0: nothing could ever be replaced"
-type PoolRollout struct {
-	// maxSurge: how many machines may be added while rolling. Default 1.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
-	// +optional
-	MaxSurge *int32 `json:"maxSurge,omitempty"`
-	// maxUnavailable: how many machines may be missing while rolling. Default 0.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
-	// +optional
-	MaxUnavailable *int32 `json:"maxUnavailable,omitempty"`
-}
-
-// MachineDefaults are common to all machines of a cluster.
-type MachineDefaults struct {
-	// prismElement (AHV cluster) that machines run on, where no failure domain says otherwise.
-	// +required
-	PrismElement Identifier `json:"prismElement"`
-	// subnets of the machines' NICs, in order, where no failure domain says otherwise.
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
-	// +required
-	Subnets []Identifier `json:"subnets"`
-	// categories of the machines, beside the one that CAPX sets.
-	// +kubebuilder:validation:MaxItems=30
-	// +optional
-	Categories []Category `json:"categories,omitempty"`
-	// project of the machines.
-	// +optional
-	Project *Identifier `json:"project,omitempty"`
-	// sshAuthorizedKeys of the machines' user.
-	// +kubebuilder:validation:MaxItems=50
-	// +optional
-	SSHAuthorizedKeys []string `json:"sshAuthorizedKeys,omitempty"`
-}
-
-// FailureDomain is a Prism Element with its subnets.
-type FailureDomain struct {
-	// name of the failure domain in this cluster.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=15
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
-	// +required
-	Name string `json:"name"`
-	// prismElement (AHV cluster).
-	// +required
-	PrismElement Identifier `json:"prismElement"`
-	// subnets of the machines' NICs, in order.
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
-	// +required
-	Subnets []Identifier `json:"subnets"`
-}
-
-// CIDR is an IP prefix.
-//
-// +kubebuilder:validation:MaxLength=43
-// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="not a valid CIDR such as 172.20.0.0/16"
-type CIDR string
-
-// Network of a cluster.
-//
-// +kubebuilder:validation:XValidation:rule="self.podCIDRs.all(p, !isCIDR(p) || self.serviceCIDRs.all(s, !isCIDR(s) || (!cidr(p).containsIP(cidr(s).ip()) && !cidr(s).containsIP(cidr(p).ip()))))",message="podCIDRs and serviceCIDRs overlap"
-type Network struct {
-	// podCIDRs: one, or one IPv4 and one IPv6. Default 172.20.0.0/16, as in the provider's template.
-	// +kubebuilder:default={"172.20.0.0/16"}
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
-	// +optional
-	PodCIDRs []CIDR `json:"podCIDRs,omitempty"`
-	// serviceCIDRs: one, or one IPv4 and one IPv6. Default 172.19.0.0/16, as in the provider's template.
-	// +kubebuilder:default={"172.19.0.0/16"}
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
-	// +optional
-	ServiceCIDRs []CIDR `json:"serviceCIDRs,omitempty"`
-	// serviceDomain of the cluster. Default cluster.local.
-	// +kubebuilder:default=cluster.local
-	// +kubebuilder:validation:MaxLength=253
-	// +optional
-	ServiceDomain string `json:"serviceDomain,omitempty"`
-}
-
 // DeletionPolicy says what happens to a cluster when its file goes.
 //
 // +kubebuilder:validation:Enum=Protect;Orphan;Delete
@@ -409,6 +144,53 @@ type DriftIgnore struct {
 	// paths are JSON pointers (RFC 6901), such as /spec/template/metadata/annotations.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:Pattern=`^/`
+	// +kubebuilder:validation:items:MaxLength=512
 	// +required
 	Paths []string `json:"paths"`
 }
+
+// NutanixClusterSpec is one Kubernetes cluster on Nutanix.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:metadata:labels="refract.dev/protect=true"
+// +kubebuilder:resource:shortName=ncs,categories=refract
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.status.profile`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.kubernetesVersion`
+// +kubebuilder:printcolumn:name="CP",type=string,JSONPath=`.status.controlPlane.summary`
+// +kubebuilder:printcolumn:name="Workers",type=string,JSONPath=`.status.workers.summary`
+// +kubebuilder:printcolumn:name="Sync",type=string,JSONPath=`.status.conditions[?(@.type=="InSync")].reason`
+// +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.shortRevision`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 30",message="a cluster name has at most 30 characters"
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.contains('.')",message="a cluster name has no dots: host names are made of it"
+type NutanixClusterSpec struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what people write.
+	// +required
+	Spec NutanixClusterSpecSpec `json:"spec"`
+	// status is what Refract reports.
+	// +optional
+	Status NutanixClusterSpecStatus `json:"status,omitempty"`
+}
+
+// NutanixClusterSpecList is a list of NutanixClusterSpecs.
+//
+// +kubebuilder:object:root=true
+type NutanixClusterSpecList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NutanixClusterSpec `json:"items"`
+}
+
+// GetConditions returns the conditions, for fluxcd/pkg/runtime.
+func (c *NutanixClusterSpec) GetConditions() []metav1.Condition { return c.Status.Conditions }
+
+// SetConditions replaces the conditions, for fluxcd/pkg/runtime.
+func (c *NutanixClusterSpec) SetConditions(v []metav1.Condition) { c.Status.Conditions = v }

@@ -47,6 +47,7 @@ type Patch struct {
 	// path of the patch file, relative to the file that names it. Inlined into patch when a Fleet mirrors the object;
 	// refused on an object that no Fleet mirrors.
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Path string `json:"path,omitempty"`
 	// patch is the patch itself, YAML or JSON. A strategic-merge patch may not replace or shorten a list: use JSON6902.
@@ -63,21 +64,27 @@ type Patch struct {
 // regular expressions.
 type PatchTarget struct {
 	// group of the API.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Group string `json:"group,omitempty"`
 	// version of the API.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Version string `json:"version,omitempty"`
 	// kind of the object.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Kind string `json:"kind,omitempty"`
 	// name of the object, as rendered before names get their content hash.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Name string `json:"name,omitempty"`
 	// labelSelector matches the object's labels.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	LabelSelector string `json:"labelSelector,omitempty"`
 	// annotationSelector matches the object's annotations.
+	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	AnnotationSelector string `json:"annotationSelector,omitempty"`
 }
