@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/controllers/kube"
@@ -16,7 +17,10 @@ import (
 
 // admin is another hand on the API server: field manager "somebody". There are schemas and no controllers, so that
 // nothing moves but what a test moves.
-var admin client.Client
+var (
+	admin  client.Client
+	config *rest.Config
+)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -32,6 +36,7 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
+	config = w.REST
 	plain, err := client.New(w.REST, client.Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
