@@ -136,7 +136,7 @@ func kubernetesVersion(s subject) (verdict, bool) {
 		return forbidden("Kubernetes cannot go back from %s, the version of the oldest control-plane machine, to %s: commit %s or newer",
 			oldest, wanted, oldest), true
 	case to.Major() != from.Major() || to.Minor() > from.Minor()+1:
-		return forbidden("Kubernetes goes up one minor at a time and the oldest control-plane machine runs %s: commit a v%d.%d first, and %s when all control-plane machines run it",
+		return forbidden("Kubernetes goes up one minor at a time and the oldest control-plane machine runs %s: commit a v%d.%d release first, and %s when all control-plane machines run it",
 			oldest, from.Major(), from.Minor()+1, wanted), true
 	}
 	return verdict{}, false
