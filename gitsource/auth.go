@@ -3,6 +3,7 @@ package gitsource
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"strings"
 
@@ -176,9 +177,14 @@ func (a Auth) signer() (ssh.Signer, error) {
 	return nil, fail(ErrAuth, "identity in the Secret is no private key; paste the whole file, from BEGIN to END")
 }
 
-// redact takes every secret out of a text.
+// redact takes every secret out of a text, also in the form in which it is
+// sent: a server may echo that.
 func (a Auth) redact(s string) string {
-	for _, secret := range []string{a.Password, a.BearerToken, string(a.IdentityPassword)} {
+	sent := ""
+	if a.Password != "" {
+		sent = base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password))
+	}
+	for _, secret := range []string{sent, a.Password, a.BearerToken, string(a.IdentityPassword)} {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "***")
 		}

@@ -163,7 +163,10 @@ func (s *httpSession) status(code int) error {
 
 // httpError classifies a request that got no answer.
 func httpError(err error) error {
-	if kindOf(err) != nil || errors.Is(err, context.Canceled) {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f // From checkRedirect.
+	}
+	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	var (

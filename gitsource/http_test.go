@@ -1,8 +1,10 @@
 package gitsource
 
 import (
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -83,6 +85,22 @@ func TestHTTPFailures(t *testing.T) {
 				t.Errorf("the error does not name the repository: %v", err)
 			}
 		})
+	}
+}
+
+func TestEchoedCredentialsAreNotRepeated(t *testing.T) {
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+		line := "ERR what is " + r.Header.Get("Authorization") + "?"
+		_, _ = fmt.Fprintf(w, "%04x%s", len(line)+4, line)
+	}))
+	t.Cleanup(echo.Close)
+	for _, auth := range []Auth{{Username: "bob", Password: "s3cret"}, {BearerToken: "s3cret"}} {
+		_, err := open(t, Options{URL: echo.URL + "/fleet.git", Auth: auth}).Resolve(t.Context(), branchMain)
+		wantErr(t, err, ErrUnreachable, "***")
+		if sent := base64.StdEncoding.EncodeToString([]byte("bob:s3cret")); strings.Contains(err.Error(), sent) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("the error repeats a credential: %v", err)
+		}
 	}
 }
 

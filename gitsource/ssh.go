@@ -159,7 +159,7 @@ func encodeRequest(w io.Writer, req *packp.UploadPackRequest) error {
 // serverText classifies what a host says in words.
 func serverText(text string) error {
 	low := strings.ToLower(text)
-	for _, s := range []string{"not our ref", "unadvertised object", "want "} {
+	for _, s := range []string{"not our ref", "unadvertised object", "not valid"} { // Git, its hosts, JGit
 		if strings.Contains(low, s) {
 			return errNoSuchWant
 		}
