@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -67,35 +68,43 @@ func kubeVipFile(k v1alpha1.KubeVip, endpoint v1alpha1.Endpoint) tree {
 	if ip, err := netip.ParseAddr(endpoint.Host); err == nil && ip.Is6() {
 		prefix = "128"
 	}
-	env := [][2]string{{"vip_arp", "true"}}
+	q := strconv.Quote
+	env := [][2]string{{"vip_arp", q("true")}}
 	if k.Interface != "" {
-		env = append(env, [2]string{"vip_interface", k.Interface})
+		env = append(env, [2]string{"vip_interface", q(k.Interface)})
 	}
 	env = append(env, [][2]string{
-		{"address", endpoint.Host},
-		{"port", strconv.Itoa(int(cmp.Or(endpoint.Port, defaultEndpointPort)))},
-		{"vip_subnet", prefix},
-		{"cp_enable", "true"},
+		{"address", q(endpoint.Host)},
+		{"port", q(strconv.Itoa(int(cmp.Or(endpoint.Port, defaultEndpointPort))))},
+		{"vip_subnet", q(prefix)},
+		{"cp_enable", q("true")},
 		{"cp_namespace", "kube-system"},
-		{"vip_ddns", "false"},
-		{"vip_leaderelection", "true"},
-		{"vip_leaseduration", "15"},
-		{"vip_renewdeadline", "10"},
-		{"vip_retryperiod", "2"},
-		{"svc_enable", strconv.FormatBool(k.Services)},
-		{"lb_enable", "false"},
-		{"enableServicesElection", "false"},
+		{"vip_ddns", q("false")},
+		{"vip_leaderelection", q("true")},
+		{"vip_leaseduration", q("15")},
+		{"vip_renewdeadline", q("10")},
+		{"vip_retryperiod", q("2")},
+		{"svc_enable", q(strconv.FormatBool(k.Services))},
+		{"lb_enable", q("false")},
+		{"enableServicesElection", q("false")},
 	}...)
 	var vars strings.Builder
 	for _, e := range env {
-		fmt.Fprintf(&vars, "        - name: %s\n          value: %q\n", e[0], e[1])
+		fmt.Fprintf(&vars, "        - name: %s\n          value: %s\n", e[0], e[1])
+	}
+	image := k.Image
+	if !plainImage.MatchString(image) {
+		image = q(image)
 	}
 	return tree{
 		"path":    "/etc/kubernetes/manifests/kube-vip.yaml",
 		"owner":   "root:root",
-		"content": fmt.Sprintf(kubeVipPod, k.Image, vars.String()),
+		"content": fmt.Sprintf(kubeVipPod, image, vars.String()),
 	}
 }
+
+// plainImage is an image name that needs no quotes in YAML. CAPX's template has none, and a machine rolls for a byte.
+var plainImage = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/@:-]*[A-Za-z0-9]$`)
 
 // defaultEndpointPort is the default of Endpoint.Port.
 const defaultEndpointPort int32 = 6443
@@ -108,7 +117,7 @@ metadata:
 spec:
   containers:
     - name: kube-vip
-      image: %q
+      image: %s
       imagePullPolicy: IfNotPresent
       args:
         - manager
