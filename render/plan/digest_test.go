@@ -2,10 +2,15 @@ package plan
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand"
 	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 )
@@ -158,4 +163,44 @@ func FuzzCoveredBy(f *testing.F) {
 			t.Errorf("covered, but worse: %s > %s", p.Severity(), q.Severity())
 		}
 	})
+}
+
+// FuzzCompute compares any two objects: the same input gives the same plan, nothing differs from itself, and no secret
+// gets out.
+func FuzzCompute(f *testing.F) {
+	f.Add([]byte(`{"files":[{"path":"/a"},{"path":"/b"}]}`), []byte(`{"files":[{"path":"/b"},{"path":"/a","content":"x"}]}`), "Secret")
+	f.Add([]byte(`{"replicas":3,"version":"v1.33.0"}`), []byte(`{"replicas":2,"version":"v1.35.0"}`), "KubeadmControlPlane")
+	f.Add([]byte(`{"controlPlaneEndpoint":{"host":"a"}}`), []byte(`{"controlPlaneEndpoint":null}`), "Cluster")
+	f.Fuzz(func(t *testing.T, live, want []byte, kind string) {
+		was, is := fuzzed(live, kind), fuzzed(want, kind)
+		for _, p := range []Pair{
+			changed(was, is), {Want: is, Live: was}, {Want: is}, {Live: was}, {Want: is, Previous: was},
+		} {
+			first, second := Compute([]Pair{p}, Options{Cluster: "c"}), Compute([]Pair{p}, Options{Cluster: "c"})
+			if diff := cmp.Diff(first.Changes, second.Changes); diff != "" || first.Digest() != second.Digest() {
+				t.Errorf("two runs differ:\n%s", diff)
+			}
+			for _, c := range first.Changes {
+				if len(c.From) > 2*longestValue || len(c.To) > 2*longestValue {
+					t.Errorf("a value of %d and %d bytes", len(c.From), len(c.To))
+				}
+				if kind == "Secret" && c.Field != "" && c.To != changedValue && strings.HasPrefix(c.Field, "data") {
+					t.Errorf("data of a Secret: %+v", c)
+				}
+			}
+		}
+		if p := Compute([]Pair{changed(was, was)}, Options{}); !p.Empty() {
+			t.Errorf("differs from itself: %+v", p.Changes)
+		}
+	})
+}
+
+func fuzzed(data []byte, kind string) *unstructured.Unstructured {
+	var body any
+	if json.Unmarshal(data, &body) != nil {
+		body = string(data)
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": kind, "metadata": map[string]any{"name": "x"}, "spec": body, "data": body,
+	}}
 }

@@ -94,7 +94,7 @@ type Decision struct {
 
 // GateResult is the gate's word on the Fleet.
 type GateResult struct {
-	// Decisions by cluster name, for every cluster with a new plan and every removal.
+	// Decisions by cluster name, for every cluster and every removal; a cluster without a new plan is accepted.
 	Decisions map[string]Decision
 	// Held plans by cluster name that an approval would let go on; what to record under Digest.
 	Held map[string]Plan

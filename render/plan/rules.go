@@ -184,7 +184,7 @@ func resize(from, to int) verdict {
 	}
 	return verdict{
 		severity: v1alpha1.SeverityRemove, machines: from - to,
-		reason: "removes " + machines(from-to) + ", with nothing in their place",
+		reason: "removes " + machines(from-to) + " without replacement",
 	}
 }
 
@@ -262,6 +262,9 @@ func (c *computation) creation(p Pair, own owner) verdict {
 			return templateVerdict(own)
 		}
 	}
+	if n, ok := number(p.Want, "spec", "replicas"); ok && ownsMachines(p.Want.GetKind()) {
+		return inPlace("adds " + machines(n))
+	}
 	return inPlace("")
 }
 
@@ -274,7 +277,7 @@ func deletion(p Pair) verdict {
 	case kindMachineDeployment:
 		return verdict{
 			severity: v1alpha1.SeverityRemove, machines: n, upTo: upTo,
-			reason: "removes the pool with " + machines(n) + ", with nothing in their place",
+			reason: "removes the pool with " + machines(n) + " without replacement",
 		}
 	case kindMachineTemplate, kindConfigTemplate, kindFailureDomain:
 		return verdict{severity: v1alpha1.SeverityNone, reason: "nothing refers to it any more"}

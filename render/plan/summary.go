@@ -71,7 +71,11 @@ func effects(plans []Plan) []string {
 	add(destroyed, "%s destroyed", plural(destroyed, "cluster"))
 	add(recreated, "%s%s re-created", bound, machines(recreated))
 	add(removed, "%s%s removed", bound, machines(removed))
-	add(quiet, "%s without effect on machines", plural(quiet, "change"))
+	if len(parts) > 0 {
+		add(quiet, "%s", plural(quiet, "other change"))
+	} else {
+		add(quiet, "%s, no living machine touched", plural(quiet, "change"))
+	}
 	return parts
 }
 

@@ -19,8 +19,8 @@ func Text(w io.Writer, plans ...plan.Plan) error {
 	var b strings.Builder
 	b.WriteString(plan.Summarize(plans) + "\n")
 	for _, p := range plans {
-		if !p.Empty() {
-			writeCluster(&b, p)
+		if len(p.Changes)+len(p.Foreign) > 0 {
+			writeCluster(&b, p, len(plans) > 1)
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
@@ -29,13 +29,17 @@ func Text(w io.Writer, plans ...plan.Plan) error {
 	return nil
 }
 
-func writeCluster(b *strings.Builder, p plan.Plan) {
-	fmt.Fprintf(b, "\n%s: %s\n", p.Cluster, p.Summary())
+func writeCluster(b *strings.Builder, p plan.Plan, summary bool) {
+	b.WriteString("\n" + p.Cluster)
+	if summary {
+		b.WriteString(": " + p.Summary())
+	}
+	b.WriteString("\n")
 	if p.Predicted {
 		b.WriteString("  predicted from the files; the API server was not asked\n")
 	}
-	if d := p.Digest(); d != "" {
-		fmt.Fprintf(b, "  digest %s\n", d)
+	if d := p.Digest(); d != "" && p.Severity() != v1alpha1.SeverityForbidden && len(p.Foreign) == 0 {
+		fmt.Fprintf(b, "  digest %s\n", d) // of a refused plan there is nothing to approve
 	}
 	for _, f := range p.Foreign {
 		fmt.Fprintf(b, "\n  %s exists and is not ours (managed by %s): nothing is written to it\n", f.Object,
@@ -52,7 +56,7 @@ func writeCluster(b *strings.Builder, p plan.Plan) {
 	if len(quiet) == 0 {
 		return
 	}
-	b.WriteString("\n  Without effect on machines\n")
+	b.WriteString("\n  No machine re-created or removed\n")
 	for _, c := range quiet {
 		line(b, "    ", c, c.Object.String())
 		if c.Reason != "" {
