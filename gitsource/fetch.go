@@ -150,7 +150,8 @@ type attempt struct {
 // server refuses that by the branches' history, deeper at each try. The first
 // attempt uses the conversation s; a conversation bears only one.
 func (r *Repository) fetch(ctx context.Context, conn opener, s session, refs *packp.AdvRefs, q request) (*store, error) {
-	for i, a := range attempts(refs, q) {
+	all, refused := attempts(refs, q), false
+	for i, a := range all {
 		if i > 0 {
 			next, _, err := connect(ctx, conn)
 			if err != nil {
@@ -159,13 +160,22 @@ func (r *Repository) fetch(ctx context.Context, conn opener, s session, refs *pa
 			defer func() { _ = next.Close() }()
 			s = next
 		}
+		if i == len(all)-1 { // A server whose own history is cut off has no more.
+			q.enough = func(*store) bool { return true }
+		}
 		st, err := r.fetchOnce(ctx, s, refs, a, q)
+		if refused = errors.Is(err, errNoSuchWant); refused {
+			continue
+		}
 		if st != nil || err != nil {
 			return st, err
 		}
 	}
-	if q.ref.Commit == "" {
+	switch {
+	case q.ref.Commit == "" && refused:
 		return nil, fail(ErrUnreachable, "%s moved while it was being fetched", q.ref)
+	case q.ref.Commit == "":
+		return nil, fail(ErrRefNotFound, "%s does not lead to a commit", q.ref)
 	}
 	return nil, fail(ErrRefNotFound, "%s is on no branch or tag of the repository; if it was pushed over, choose another", q.ref)
 }
@@ -189,21 +199,15 @@ func attempts(refs *packp.AdvRefs, q request) []attempt {
 	return append(all, attempt{tips, q.depth + maxCommitDepth}, attempt{tips, 0})
 }
 
-// fetchOnce makes one attempt. It returns nothing if that did not lead to the
-// commit but another may.
+// fetchOnce makes one attempt. It returns no store if what came does not hold
+// the commit or not enough of its history, and errNoSuchWant if nothing came.
 func (r *Repository) fetchOnce(ctx context.Context, s session, refs *packp.AdvRefs, a attempt, q request) (*store, error) {
 	pack, err := s.pack(ctx, packRequest(refs, a, q.history))
-	if errors.Is(err, errNoSuchWant) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = pack.Close() }()
 	st, err := readPack(pack, r.opts.Limits)
-	if errors.Is(err, errNoSuchWant) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -137,6 +137,12 @@ func TestFilesThroughLinks(t *testing.T) {
 	if err != nil || info.Mode().Type() != fs.ModeSymlink || !info.ModTime().IsZero() {
 		t.Errorf("Lstat = %v, %v", info, err)
 	}
+	if target, readErr := f.ReadLink("fleet/to-dir"); readErr != nil || target != "../base/deep/" {
+		t.Errorf("ReadLink = %q, %v", target, readErr)
+	}
+	if _, err = f.ReadLink("run"); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("ReadLink of a file: %v", err)
+	}
 	if info, err = f.Stat("fleet/to-dir"); err != nil || !info.IsDir() || info.Name() != "to-dir" {
 		t.Errorf("Stat = %v, %v", info, err)
 	}

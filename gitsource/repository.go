@@ -203,26 +203,22 @@ func (r *Repository) update(ctx context.Context, conn opener, ref Ref) (Revision
 func (r *Repository) load(ctx context.Context, conn opener, s session, refs *packp.AdvRefs, t target) (*held, error) {
 	h := &held{conn: conn, commit: t.commit}
 	st, err := r.fetch(ctx, conn, s, refs, request{target: t, depth: 1, enough: func(*store) bool { return true }})
-	if errors.Is(err, ErrLimit) {
+	if errors.Is(err, ErrLimit) && t.ref.Commit == "" { // A bare commit's fetch depends on the branches too.
 		h.err = err
 		return h, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	c, ok := st.commit(t.commit)
-	if !ok {
-		return nil, fail(ErrRefNotFound, "%s does not lead to a commit", t.ref)
-	}
+	c, _ := st.commit(t.commit) // fetch has seen it.
 	f := newFiles(st, c.TreeHash, r.opts.Limits)
-	if err := f.check(ctx, r.path); err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		h.err = err
-		return h, nil
+	h.err = f.check(ctx, r.path)
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // The list of problems may be half of it.
 	}
-	h.store, h.files = st, f
+	if h.err == nil {
+		h.store, h.files = st, f
+	}
 	return h, nil
 }
 

@@ -88,6 +88,7 @@ func TestRefs(t *testing.T) {
 	first := w.commit("a.yaml", "one")
 	w.run("tag", "v1")
 	w.run("tag", "-a", "v1-annotated", "-m", "first")
+	w.run("tag", "file", w.run("rev-parse", "HEAD:a.yaml"))
 	second := w.commit("a.yaml", "two")
 	w.run("push", "-q", "origin", "HEAD:refs/heads/team/blue")
 
@@ -108,6 +109,7 @@ func TestRefs(t *testing.T) {
 		"FarOff":        {ref: Ref{Branch: "production"}, err: ErrRefNotFound, says: `default branch is "main"`},
 		"TagAsBranch":   {ref: Ref{Branch: "v1"}, err: ErrRefNotFound, says: `there is a tag "v1"`},
 		"NoSuchCommit":  {ref: Ref{Commit: strings.Repeat("7", 40)}, err: ErrRefNotFound, says: "no branch or tag"},
+		"TagOfAFile":    {ref: Ref{Tag: "file"}, err: ErrRefNotFound, says: "does not lead to a commit"},
 		"NothingSet":    {err: ErrRefused, says: "exactly one"},
 		"TwoSet":        {ref: Ref{Branch: "main", Tag: "v1"}, err: ErrRefused, says: "exactly one"},
 		"ShortCommit":   {ref: Ref{Commit: first[:12]}, err: ErrRefused, says: "40 hexadecimal"},
