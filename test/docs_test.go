@@ -1,0 +1,168 @@
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const apiDir = "../api/v1alpha1"
+
+// TestReasonsAreDocumented holds every condition and reason of the API against the table that people search.
+func TestReasonsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/guides/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for name, value := range constants(t, filepath.Join(apiDir, "conditions.go")) {
+		found++
+		if !strings.Contains(string(text), "\n| `"+value+"` | ") {
+			t.Errorf("docs/guides/troubleshooting.md has no row for `%s` (%s): say what it means and what to do", value, name)
+		}
+	}
+	if found < 30 {
+		t.Errorf("found only %d conditions and reasons: is this test still looking in the right place?", found)
+	}
+}
+
+// constants returns the string constants of a file, and demands a comment on each.
+func constants(t *testing.T, file string) map[string]string {
+	t.Helper()
+	parsed := parseComments(t, file)
+	found := map[string]string{}
+	for _, decl := range parsed.Decls {
+		group, ok := decl.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range group.Specs {
+			constant := spec.(*ast.ValueSpec)
+			value, err := strconv.Unquote(constant.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[constant.Names[0].Name] = value
+			if constant.Doc == nil {
+				t.Errorf("%s has no comment", constant.Names[0].Name)
+			}
+		}
+	}
+	return found
+}
+
+// TestFieldsAreDocumented demands, for kubectl explain and the reference, words on every field, beginning with its name.
+func TestFieldsAreDocumented(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(apiDir, "*_*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no API types: %v", err)
+	}
+	for _, file := range files {
+		if strings.HasPrefix(filepath.Base(file), "zz_generated") {
+			continue
+		}
+		ast.Inspect(parseComments(t, file), func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if of, ok := spec.Type.(*ast.StructType); ok && !strings.HasSuffix(spec.Name.Name, "List") {
+				documented(t, spec.Name.Name, of)
+			}
+			return false
+		})
+	}
+}
+
+var jsonName = regexp.MustCompile("json:\"([A-Za-z0-9]+)")
+
+func documented(t *testing.T, owner string, of *ast.StructType) {
+	t.Helper()
+	for _, field := range of.Fields.List {
+		match := jsonName.FindStringSubmatch(field.Tag.Value)
+		if match == nil || match[1] == "metadata" {
+			continue // inlined, or Kubernetes' own
+		}
+		words := strings.TrimSpace(field.Doc.Text())
+		if !strings.HasPrefix(words, match[1]) {
+			t.Errorf("%s.%s: the comment must begin with the field's name, it is %q", owner, match[1], words)
+		}
+	}
+}
+
+func parseComments(t *testing.T, file string) *ast.File {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	unslug  = regexp.MustCompile(`[^a-z0-9 _-]`)
+)
+
+// TestLinks follows every relative link of the documents, anchors included.
+func TestLinks(t *testing.T) {
+	for _, file := range documents(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			path, anchor, _ := strings.Cut(match[1], "#")
+			to := file
+			if path != "" {
+				to = filepath.Join(filepath.Dir(file), path)
+			}
+			target, err := os.ReadFile(to)
+			if err != nil {
+				t.Errorf("%s links to %s, which is not there", file, match[1])
+			} else if anchor != "" && !hasAnchor(string(target), anchor) {
+				t.Errorf("%s links to %s, which has no such heading", file, match[1])
+			}
+		}
+	}
+}
+
+func hasAnchor(text, anchor string) bool {
+	for _, match := range heading.FindAllStringSubmatch(text, -1) {
+		slug := unslug.ReplaceAllString(strings.ToLower(match[1]), "")
+		if strings.ReplaceAll(slug, " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
+
+// documents lists what people write by hand.
+func documents(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir("../docs", func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".md" && filepath.Base(path) != "api.md" {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
