@@ -41,6 +41,7 @@ func Directory(files fs.FS, dir string) ([]Object, error) {
 	root := s.loaded[resolved]
 	asked := root.originAnnotations()
 	for _, k := range s.loaded {
+		k.modernise()
 		text, err := yaml.Marshal(k.tree)
 		if err != nil {
 			return nil, At(k.doc.Path, k.doc.Line, err)

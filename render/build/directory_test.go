@@ -94,7 +94,7 @@ func TestDirectory(t *testing.T) {
 	want := []string{
 		"Service apps/east-web base/objects.yaml:2",
 		"Deployment apps/east-web base/objects.yaml:7",
-		"ConfigMap apps/east-settings-ftk5hhmt54 base/kustomization.yaml:1",
+		"ConfigMap apps/east-settings-94h84kmf8d base/kustomization.yaml:1",
 		"ConfigMap apps/east-linked shared/linked.yaml:1",
 	}
 	if diff := cmp.Diff(want, summary(objs)); diff != "" {

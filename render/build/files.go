@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"sigs.k8s.io/kustomize/api/konfig"
 )
 
 // ErrNotFound is wrapped by errors about an entry that is not in the snapshot.
@@ -131,4 +133,14 @@ func remote(entry string) bool {
 func looksRemote(entry string) bool {
 	first, _, found := strings.Cut(strings.ToLower(entry), "/")
 	return found && strings.Trim(first, ".") != "" && strings.Contains(first, ".") || strings.Contains(entry, ".git")
+}
+
+// IsKustomization says whether a directory is one that kustomize builds.
+func IsKustomization(files fs.FS, dir string) bool {
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		if _, err := Resolve(files, path.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }

@@ -141,6 +141,36 @@ func (k *kustomization) at(field string) Origin {
 	return Origin{Path: k.doc.Path, Line: k.doc.LineOf(field)}
 }
 
+// modernise moves what kustomize calls deprecated to where it also puts it, so that it has nothing to warn about on
+// standard error.
+func (k *kustomization) modernise() {
+	move := func(from, to string, first bool, change func(any) any) {
+		items, ok := k.tree[from].([]any)
+		if !ok {
+			return
+		}
+		moved := make([]any, len(items))
+		for i, item := range items {
+			moved[i] = change(item)
+		}
+		others, _ := k.tree[to].([]any) //nolint:errcheck // another type is kustomize's to refuse
+		if first {
+			k.tree[to] = append(moved, others...)
+		} else {
+			k.tree[to] = append(others, moved...)
+		}
+		delete(k.tree, from)
+	}
+	same := func(v any) any { return v }
+	move("bases", "resources", false, same)
+	move("imageTags", "images", false, same)
+	move("patchesStrategicMerge", "patches", true, func(v any) any { return map[string]any{"path": v} })
+	if labels, ok := k.tree["commonLabels"].(map[string]any); ok {
+		k.tree["commonLabels"] = []any{map[string]any{"pairs": labels, "includeSelectors": true}}
+		move("commonLabels", "labels", false, same)
+	}
+}
+
 func unknown(field string, known []string) error {
 	if near := Nearest(field[strings.LastIndexAny(field, ".")+1:], known); near != "" {
 		return fmt.Errorf("unknown field %s: did you mean %s?", field, near)

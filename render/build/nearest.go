@@ -5,7 +5,7 @@ import "strings"
 // Nearest returns the candidate that a mistyped name was probably meant to be; empty when none is near. Ties go to the
 // first.
 func Nearest(name string, candidates []string) string {
-	best, distance := "", max(2, len(name)/3)+1
+	best, distance := "", max(1, (len(name)+2)/4)+1
 	for _, c := range candidates {
 		if strings.EqualFold(c, name) {
 			return c

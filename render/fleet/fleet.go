@@ -26,11 +26,11 @@ type Place struct {
 // Fleet is everything that a directory declares.
 type Fleet struct {
 	// Accounts, sorted by name, also those with an Err.
-	Accounts []*Account
+	Accounts []Account
 	// Profiles, sorted by profile and version, also those with an Err.
-	Profiles []*Profile
-	// Clusters, sorted by name, also those with an Err.
-	Clusters []*Cluster
+	Profiles []Profile
+	// Clusters, sorted by name, also those with an Err. A name that two files use is there twice, each with an Err.
+	Clusters []Cluster
 	// Complete is false when a file or document could not be understood. Then what is absent is not known to be
 	// absent, and nothing may be pruned.
 	Complete bool
@@ -57,10 +57,12 @@ type Profile struct {
 	// Place of the document.
 	Place Place
 	// Layers of types Network, Storage and AddOn, in the order of the file. Layers of type OS and Kubernetes have no
-	// objects of their own and are not in this list.
+	// objects of their own and are not in this list. They are shared with the Cache: copy before changing.
 	Layers []Layer
 	// ContentDigest covers spec and built layers: "sha256:" and 64 hexadecimal digits. It does not cover file names.
 	ContentDigest string
+	// Origins are the places of the patches that were inlined, by their field, such as spec.layers[0].patches[1].
+	Origins map[string]build.Origin
 	// Err joins the mistakes of this profile; nil when it is usable.
 	Err error
 }
@@ -87,6 +89,8 @@ type Cluster struct {
 	Profiles []*Profile
 	// Requested versions or ranges as written, by profile.
 	Requested map[string]string
+	// Origins are the places of the patches that were inlined, by their field, such as spec.patches[1].
+	Origins map[string]build.Origin
 	// Err joins the mistakes that hold this cluster back, those of its account and profiles included; nil when it can
 	// be rendered.
 	Err error
