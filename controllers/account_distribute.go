@@ -1,0 +1,190 @@
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// Suffixes of what each cluster is given. The rendered NutanixCluster and ClusterResourceSet refer to these names.
+const (
+	credentialsSuffix = "-pc-credentials"  // Secret for CAPX
+	trustSuffix       = "-pc-ca"           // ConfigMap for CAPX
+	workloadSuffix    = "-ccm-credentials" // Secret with what the cloud controller manager needs in the cluster
+)
+
+// distribute writes what differs of one cluster's credentials.
+func (r *AccountReconciler) distribute(ctx context.Context, c *v1alpha1.NutanixClusterSpec, creds credentials) error {
+	inner, err := workloadManifests(creds)
+	if err != nil {
+		return err
+	}
+	if err := r.put(ctx, secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": creds.account})); err != nil {
+		return err
+	}
+	if err := r.put(ctx, secretOf(c, workloadSuffix, "addons.cluster.x-k8s.io/resource-set", map[string][]byte{"credentials.yaml": inner})); err != nil {
+		return err
+	}
+	if len(creds.trust) == 0 {
+		return nil
+	}
+	return r.put(ctx, &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: metaOf(c, trustSuffix),
+		Data:       map[string]string{"ca.crt": string(creds.trust)},
+	})
+}
+
+func metaOf(c *v1alpha1.NutanixClusterSpec, suffix string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: c.Namespace, Name: c.Name + suffix,
+		Labels: map[string]string{v1alpha1.ClusterLabel: c.Name, "cluster.x-k8s.io/cluster-name": c.Name},
+	}
+}
+
+func secretOf(c *v1alpha1.NutanixClusterSpec, suffix string, kind corev1.SecretType, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metaOf(c, suffix), Type: kind, Data: data,
+	}
+}
+
+// workloadManifests are the objects that the cloud controller manager and CSI read inside the cluster.
+func workloadManifests(creds credentials) ([]byte, error) {
+	objects := []any{&corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "nutanix-creds"},
+		StringData: map[string]string{"credentials": string(creds.workload)},
+	}}
+	if len(creds.trust) > 0 {
+		objects = append(objects, &corev1.ConfigMap{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "nutanix-ccm-pc-trusted-ca-bundle"},
+			Data:       map[string]string{"ca.crt": string(creds.trust)},
+		})
+	}
+	var docs []string
+	for _, o := range objects {
+		raw, err := json.Marshal(o)
+		if err != nil {
+			return nil, fmt.Errorf("packing credentials: %w", err)
+		}
+		docs = append(docs, string(raw))
+	}
+	return []byte(strings.Join(docs, "\n---\n") + "\n"), nil
+}
+
+// put writes a Secret or ConfigMap if it differs. One of that name that we did not write is left alone.
+func (r *AccountReconciler) put(ctx context.Context, want client.Object) error {
+	have, ok := want.DeepCopyObject().(client.Object)
+	if !ok {
+		return nil
+	}
+	key := client.ObjectKeyFromObject(want)
+	err := r.Reader.Get(ctx, key, have)
+	switch {
+	case apierrors.IsNotFound(err):
+		return r.Client.Create(ctx, want, client.FieldOwner(v1alpha1.AccountFieldManager))
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", key, err)
+	case !written(have):
+		return stall(v1alpha1.AlreadyExistsReason, "%s %s exists and was not written by Refract; it is left alone. Delete or rename it: its cluster cannot get its credentials otherwise", want.GetObjectKind().GroupVersionKind().Kind, key)
+	case same(have, want):
+		return nil
+	}
+	before, ok := have.DeepCopyObject().(client.Object)
+	if !ok {
+		return nil
+	}
+	take(have, want)
+	if err := r.Client.Patch(ctx, have, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(v1alpha1.AccountFieldManager)); err != nil {
+		return fmt.Errorf("writing %s: %w", key, err)
+	}
+	return nil
+}
+
+// written says whether the account controller has ever written an object.
+func written(o client.Object) bool {
+	for _, e := range o.GetManagedFields() {
+		if e.Manager == v1alpha1.AccountFieldManager {
+			return true
+		}
+	}
+	return false
+}
+
+func same(have, want client.Object) bool {
+	for k, v := range want.GetLabels() {
+		if have.GetLabels()[k] != v {
+			return false
+		}
+	}
+	switch w := want.(type) {
+	case *corev1.Secret:
+		h, ok := have.(*corev1.Secret)
+		if !ok {
+			return false
+		}
+		for k, v := range w.Data {
+			if !bytes.Equal(h.Data[k], v) {
+				return false
+			}
+		}
+	case *corev1.ConfigMap:
+		h, ok := have.(*corev1.ConfigMap)
+		if !ok {
+			return false
+		}
+		for k, v := range w.Data {
+			if h.Data[k] != v {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// take copies what we have an opinion about; owner references and finalizers are CAPX's.
+func take(have, want client.Object) {
+	have.SetLabels(merged(have.GetLabels(), want.GetLabels()))
+	switch w := want.(type) {
+	case *corev1.Secret:
+		if h, ok := have.(*corev1.Secret); ok {
+			h.Data = w.Data
+		}
+	case *corev1.ConfigMap:
+		if h, ok := have.(*corev1.ConfigMap); ok {
+			h.Data = w.Data
+		}
+	}
+}
+
+// deleteCredentials removes what is left of a deleted cluster's credentials; CAPX has removed its own already.
+func deleteCredentials(ctx context.Context, c client.Client, reader client.Reader, cluster client.ObjectKey) error {
+	for _, o := range []client.Object{
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + credentialsSuffix}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + workloadSuffix}},
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + trustSuffix}},
+	} {
+		err := reader.Get(ctx, client.ObjectKeyFromObject(o), o)
+		if apierrors.IsNotFound(err) || (err == nil && !written(o)) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		uid := o.GetUID()
+		if err := c.Delete(ctx, o, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,320 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kuberecord "k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/flow"
+	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/render"
+	"github.com/refract-dev/refract/render/build"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machinedeployments;machinehealthchecks;machinedrainrules,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=machines;machinesets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=controlplane.cluster.x-k8s.io,resources=kubeadmcontrolplanes,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=bootstrap.cluster.x-k8s.io,resources=kubeadmconfigtemplates,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=bootstrap.cluster.x-k8s.io,resources=kubeadmconfigs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=addons.cluster.x-k8s.io,resources=clusterresourcesets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=nutanixclusters;nutanixmachinetemplates;nutanixfailuredomains,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=nutanixmachines,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list
+
+// ClusterReconciler makes the objects of one accepted cluster true and keeps them so: render, gather, ask why there is
+// anything to do, apply what is covered, observe.
+type ClusterReconciler struct {
+	client.Client
+	// Reader reads past the cache.
+	Reader client.Reader
+	// Recorder of events.
+	Recorder kuberecord.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+	// StuckAfter is how long a cluster may make no progress before it says so.
+	StuckAfter time.Duration
+
+	clients *clients
+	records records
+	inputs  *inputsReader
+	support *support
+	settled *settled
+	contest *contest
+	pace    *pace
+	// ask has a cluster's Fleet look at what the cluster asks for.
+	ask func(fleet client.ObjectKey)
+}
+
+// view is what one reconcile of a cluster knows, filled step by step.
+type view struct {
+	cluster *v1alpha1.NutanixClusterSpec
+	fleet   *v1alpha1.Fleet // nil: none, or gone
+	kube    kube.Cluster
+	record  record
+	health  kube.Health
+	inputs  render.Inputs
+	digest  string // of the inputs
+	flow    *flow.Proposal
+	edits   []kube.Edit // what another hand changed
+	pending []plan.Change
+	applied int
+}
+
+// looks at a cluster when nothing happens to it.
+const (
+	whileMoving  = 10 * time.Second
+	whileSettled = 5 * time.Minute
+)
+
+// Reconcile acts on one accepted cluster.
+func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	c := &v1alpha1.NutanixClusterSpec{}
+	if err := r.Get(ctx, req.NamespacedName, c); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.settled.forget(req.NamespacedName)
+			r.pace.forget(req.NamespacedName)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	before := c.DeepCopy()
+	if !c.DeletionTimestamp.IsZero() {
+		return r.delete(ctx, c, before)
+	}
+	v := &view{cluster: c}
+	err := r.reconcile(ctx, v)
+	result, err := r.report(v, err)
+	if publishErr := r.publish(ctx, before, c); client.IgnoreNotFound(publishErr) != nil {
+		return ctrl.Result{}, ignoreCanceled(ctx, publishErr)
+	}
+	r.announce(before, v)
+	return result, ignoreCanceled(ctx, err)
+}
+
+// reconcile is the road of one cluster, read from top to bottom.
+func (r *ClusterReconciler) reconcile(ctx context.Context, v *view) error {
+	if err := r.support.check(ctx); err != nil {
+		return err
+	}
+	if err := r.hold(ctx, v.cluster); err != nil {
+		return err
+	}
+	if err := r.look(ctx, v); err != nil {
+		return err
+	}
+	if v.cluster.Spec.Suspend {
+		return nil
+	}
+	if err := r.trust(ctx, v); err != nil {
+		return err
+	}
+	if err := r.guard(ctx, v); err != nil {
+		return err
+	}
+	if r.settled.is(client.ObjectKeyFromObject(v.cluster), v.token()) {
+		return r.progress(v)
+	}
+	if err := r.propose(ctx, v); err != nil {
+		return err
+	}
+	if err := r.act(ctx, v); err != nil {
+		return err
+	}
+	return r.progress(v)
+}
+
+// hold keeps the object until its deletion has been carried out.
+func (r *ClusterReconciler) hold(ctx context.Context, c *v1alpha1.NutanixClusterSpec) error {
+	before := c.DeepCopy()
+	if !controllerutil.AddFinalizer(c, v1alpha1.ClusterFinalizer) {
+		return nil
+	}
+	if err := r.Client.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("adding the finalizer: %w", err)
+	}
+	return nil
+}
+
+// look reads the cluster's Fleet, its record and its health.
+func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
+	c := v.cluster
+	key := client.ObjectKeyFromObject(c)
+	account := ""
+	if name := c.Annotations[v1alpha1.FleetAnnotation]; name != "" {
+		f := &v1alpha1.Fleet{}
+		switch err := r.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, f); {
+		case err == nil && f.DeletionTimestamp.IsZero():
+			v.fleet, account = f, f.Spec.ServiceAccountName
+		case client.IgnoreNotFound(err) != nil:
+			return fmt.Errorf("reading Fleet %s: %w", name, err)
+		}
+	}
+	r.sayFleet(v)
+	writer, err := r.clients.as(c.Namespace, account)
+	if err != nil {
+		return err
+	}
+	v.kube = kube.Cluster{
+		Client: writer, Reader: r.Reader, Namespace: c.Namespace, Name: c.Name,
+		Ignore: append(r.contest.ignored(key, r.Now()), c.Spec.DriftIgnore...), Adopt: c.Spec.Adopt,
+	}
+	if v.record, err = r.records.get(ctx, key); err != nil {
+		return err
+	}
+	v.health, err = v.kube.Health(ctx)
+	return err
+}
+
+// sayFleet says in SourceAccepted what only the cluster controller can: that there is no Fleet, or no longer one.
+func (r *ClusterReconciler) sayFleet(v *view) {
+	switch name := v.cluster.Annotations[v1alpha1.FleetAnnotation]; {
+	case name == "":
+		if have := conditionOf(v.cluster, v1alpha1.SourceAcceptedCondition); have == nil {
+			set(v.cluster, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.NoFleetReason, "applied without a Fleet: the cluster gates itself")
+		}
+	case v.fleet == nil:
+		set(v.cluster, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.FleetGoneReason,
+			fmt.Sprintf("Fleet %s was deleted; the cluster keeps its last accepted spec. A Fleet in this namespace that declares it picks it up", name))
+	}
+}
+
+// managed says whether a Fleet mirrors the cluster, or did.
+func (v *view) managed() bool { return v.cluster.Annotations[v1alpha1.FleetAnnotation] != "" }
+
+// token stands for everything about a settled cluster that calls for another comparison.
+func (v *view) token() string {
+	id := ""
+	if v.record.Accepted != nil {
+		id = v.record.Accepted.ID
+	}
+	return digestOf(fmt.Sprint(v.cluster.Generation), v.digest, id, v.cluster.Annotations[v1alpha1.ApprovedPlanAnnotation],
+		v.cluster.Annotations["reconcile.fluxcd.io/requestedAt"])
+}
+
+// trust reads what the cluster is rendered from and refuses to act on a mirror that is not what was accepted: it is
+// restored, and no machine moves.
+func (r *ClusterReconciler) trust(ctx context.Context, v *view) error {
+	c := v.cluster
+	if v.managed() {
+		if !v.record.known() || v.record.Spec == nil {
+			r.askFleet(v)
+			return wait(v1alpha1.PendingReason, whileMoving, "waiting for the Fleet to record what it accepted")
+		}
+		if !accepted(c, v.record) {
+			return r.restore(ctx, v)
+		}
+	}
+	var err error
+	if v.inputs, v.digest, err = r.inputs.of(ctx, c); err != nil {
+		return err
+	}
+	if v.managed() && v.digest != v.record.Accepted.Inputs {
+		r.askFleet(v)
+		return stall(v1alpha1.MirrorEditedReason, "CloudAccount %s or a ClusterProfile of this cluster is not what was accepted: it was changed by another hand. Nothing is applied until the Fleet has put it back; change it in Git instead", c.Spec.AccountRef.Name)
+	}
+	return nil
+}
+
+// restore puts the accepted spec back into a mirror that another hand edited.
+func (r *ClusterReconciler) restore(ctx context.Context, v *view) error {
+	want := v.cluster.DeepCopy()
+	want.Spec = *v.record.Spec.DeepCopy()
+	want.Annotations = merged(want.Annotations, map[string]string{v1alpha1.AcceptedDigestAnnotation: v.record.Accepted.Inputs})
+	if err := v.kube.Client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
+		return retry(v1alpha1.MirrorEditedReason, fmt.Errorf("the mirrored spec is not what was accepted, and putting it back failed: %w", err))
+	}
+	r.Recorder.Event(v.cluster, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason,
+		"the mirrored spec was edited by hand; it was restored from the accepted one and nothing was applied. Change it in Git instead")
+	return wait(v1alpha1.MirrorEditedReason, time.Second, "the mirrored spec was edited by hand and has been restored; change it in Git instead")
+}
+
+// guard finds what forbids to apply anything, whatever the plan.
+func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
+	h := v.health
+	key := client.ObjectKeyFromObject(v.cluster)
+	switch {
+	case h.Topology:
+		return stall(v1alpha1.UnsupportedReason, "Cluster %s has spec.topology: it is managed through a ClusterClass, and Refract applies plain objects. Use another name, or take the Cluster off its ClusterClass first", key)
+	case h.Found && h.Deletion != nil && (h.Paused == nil || !h.Paused.Moving):
+		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s is being deleted by another hand; nothing is applied. %s", key, blockers(h.Deletion))
+	case h.Found && h.Paused != nil && !h.Paused.Ours():
+		r.sayPaused(v)
+		return nil
+	case h.Found:
+		set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionFalse, v1alpha1.NotPausedReason, "nothing is paused")
+		if v.cluster.Spec.Paused {
+			set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionTrue, v1alpha1.PausedBySpecReason, "spec.paused is true: Cluster API does nothing for this cluster")
+		}
+		if !v.record.Applied && v.record.known() {
+			v.record.Applied = true
+			return r.records.put(ctx, key, map[string]any{keyApplied: true})
+		}
+	case v.record.Applied && !v.record.Gone:
+		v.record.Gone = true
+		return r.records.put(ctx, key, map[string]any{keyGone: true})
+	}
+	return nil
+}
+
+func (r *ClusterReconciler) sayPaused(v *view) {
+	p := v.health.Paused
+	reason, what := v1alpha1.PausedByOtherReason, "paused"
+	if p.Moving {
+		reason, what = v1alpha1.MovingReason, "being moved by clusterctl"
+	}
+	set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionTrue, reason,
+		fmt.Sprintf("the cluster is %s (%s, written by %s): nothing is applied or put back until that is taken away", what, p.Field, p.Manager))
+}
+
+// stopped says whether another hand paused or moves the cluster.
+func (v *view) stopped() bool { return v.health.Paused != nil && !v.health.Paused.Ours() }
+
+// propose renders, gathers and plans.
+func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
+	if v.stopped() {
+		return nil
+	}
+	r.settled.begin(client.ObjectKeyFromObject(v.cluster))
+	rendered := ""
+	if v.record.Accepted != nil && v.record.Accepted.Inputs == v.digest {
+		rendered = v.record.Accepted.Rendered
+	}
+	p, err := flow.Propose(ctx, v.inputs, v.kube, rendered, plan.Options{Ignore: v.kube.Ignore, Recreate: v.record.Gone})
+	if err != nil {
+		if known := new(build.Error); errors.As(err, &known) {
+			return stall(v1alpha1.RenderFailedReason, "%w", err)
+		}
+		return err
+	}
+	v.flow = &p
+	for _, pair := range p.Pairs {
+		if pair.Want != nil {
+			v.edits = append(v.edits, kube.Edits(pair.Live, pair.DryRun)...)
+		}
+	}
+	return nil
+}
+
+// askFleet has the cluster's Fleet look, if there is one.
+func (r *ClusterReconciler) askFleet(v *view) {
+	if v.fleet != nil {
+		r.ask(client.ObjectKeyFromObject(v.fleet))
+	}
+}
+
+func blockers(d *kube.Deletion) string {
+	if d == nil || len(d.Blockers) == 0 {
+		return "To have it re-created, let the deletion end and approve the plan"
+	}
+	return d.Blockers[0].String()
+}

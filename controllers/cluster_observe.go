@@ -1,0 +1,220 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// progress turns what is seen of an applied cluster into an outcome: nil when it is healthy or on its way.
+func (r *ClusterReconciler) progress(v *view) error {
+	key := client.ObjectKeyFromObject(v.cluster)
+	if v.stopped() || !v.record.known() || v.health.Done {
+		r.pace.forget(key)
+		return nil
+	}
+	since := r.pace.since(key, v.health.Progress, r.Now())
+	if r.Now().Sub(since) < r.StuckAfter || len(v.health.Stuck) == 0 {
+		return nil
+	}
+	p := v.health.Stuck[0]
+	return stall(v1alpha1.RolloutStuckReason, "no progress for %s: %s has %s (%s): %s", r.StuckAfter, p.Object, p.Condition, p.Reason, p.Message)
+}
+
+// report fills the status from the view and concludes with Ready as the design's truth table says.
+func (r *ClusterReconciler) report(v *view, err error) (ctrl.Result, error) {
+	c, h := v.cluster, v.health
+	c.Status.ObservedGeneration = c.Generation
+	c.Status.LastHandledReconcileAt = c.Annotations["reconcile.fluxcd.io/requestedAt"]
+	if v.managed() {
+		c.Status.Revision = c.Annotations[v1alpha1.RevisionAnnotation]
+		c.Status.ShortRevision = shortRevision(c.Status.Revision)
+	}
+	if len(c.Spec.Profiles) > 0 {
+		c.Status.Profile = c.Spec.Profiles[0].Name + "@" + c.Spec.Profiles[0].Version
+	}
+	if v.kube.Name != "" {
+		v.reportHealth()
+	}
+	r.reportSync(v, err)
+	if err == nil {
+		err = v.held()
+	}
+	progress := v.waiting()
+	c.Status.Phase = phase(v, err, progress)
+	ready := "accepted, applied and healthy"
+	if c.Spec.Suspend {
+		ready = "suspended: nothing is applied or put back"
+	}
+	look := whileSettled
+	if progress != "" || (v.flow != nil && !v.flow.Plan.Empty()) {
+		look = whileMoving
+	}
+	result, err := conclude(c, err, progress, ready, look)
+	if h.Found && h.Done && h.Available != metav1.ConditionTrue && err == nil && progress == "" && is(c, v1alpha1.ReadyCondition, metav1.ConditionTrue) {
+		set(c, v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.UnhealthyReason, "the cluster is not available: "+h.AvailableMessage)
+	}
+	return result, err
+}
+
+func (v *view) reportHealth() {
+	c, h := v.cluster, v.health
+	c.Status.KubernetesVersion = h.OldestControlPlaneVersion
+	c.Status.ControlPlane = counts(h.ControlPlane)
+	c.Status.Workers = counts(h.Workers)
+	c.Status.KubeconfigSecretRef = nil
+	if h.Kubeconfig != "" {
+		c.Status.KubeconfigSecretRef = &v1alpha1.LocalReference{Name: h.Kubeconfig}
+	}
+}
+
+func counts(n kube.Counts) v1alpha1.MachineCounts {
+	return v1alpha1.MachineCounts{Desired: n.Desired, Available: n.Available, UpToDate: n.UpToDate, Summary: fmt.Sprintf("%d/%d", n.Available, n.Desired)}
+}
+
+// held is the failure of a cluster whose change waits for a person: Ready is False although what was accepted runs.
+func (v *view) held() error {
+	accepted := conditionOf(v.cluster, v1alpha1.SourceAcceptedCondition)
+	if accepted == nil || accepted.Status != metav1.ConditionFalse || accepted.Reason == v1alpha1.FileRemovedReason {
+		return nil
+	}
+	return stall(accepted.Reason, "%s", accepted.Message)
+}
+
+// waiting says what goes on without a person; empty when nothing does.
+func (v *view) waiting() string {
+	switch h := v.health; {
+	case v.cluster.Spec.Suspend:
+		return ""
+	case v.stopped():
+		return conditionOf(v.cluster, v1alpha1.PausedCondition).Message
+	case v.kube.Name == "":
+		return "not looked at yet"
+	case !h.Found && v.applied > 0:
+		return "applied; waiting for Cluster API"
+	case !h.Found:
+		return "waiting to be applied"
+	case !h.Done:
+		return strings.Join(h.Waiting, "; ")
+	case h.Available != metav1.ConditionTrue:
+		return ""
+	case len(v.pending) > 0 && plan.Rank(worst(v.pending)) > plan.Rank(v1alpha1.SeverityInPlace):
+		return "live differs from what was accepted, and putting it back re-creates machines: waiting for the gate"
+	}
+	return ""
+}
+
+// phase sums up in one word.
+func phase(v *view, err error, progress string) v1alpha1.Phase {
+	accepted := conditionOf(v.cluster, v1alpha1.SourceAcceptedCondition)
+	h := v.health
+	switch {
+	case err == nil && progress != "" && h.Found && h.Available != metav1.ConditionTrue && v.cluster.Status.Phase != v1alpha1.PhaseRunning && v.cluster.Status.Phase != v1alpha1.PhaseUpdating && v.cluster.Status.Phase != v1alpha1.PhaseDegraded:
+		return v1alpha1.PhaseProvisioning
+	case !h.Found && err == nil:
+		return v1alpha1.PhasePending
+	case err != nil && accepted != nil && accepted.Status == metav1.ConditionFalse:
+		return v1alpha1.PhaseHeld
+	case err != nil:
+		return v1alpha1.PhaseFailed
+	case h.Available != metav1.ConditionTrue:
+		return v1alpha1.PhaseDegraded
+	case progress != "":
+		return v1alpha1.PhaseUpdating
+	}
+	return v1alpha1.PhaseRunning
+}
+
+// reportSync says whether live equals wanted. Changes that the accepted plan covers are no drift: they are under way.
+func (r *ClusterReconciler) reportSync(v *view, err error) {
+	c := v.cluster
+	contested := r.contest.fields(client.ObjectKeyFromObject(c), r.Now())
+	switch {
+	case len(contested) > 0:
+		c.Status.Drift = v.findings(contested, metav1.NewTime(r.Now()))
+		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.ContestedReason, fmt.Sprintf(
+			"%s keeps changing %s of %s; it is no longer put back for an hour or until the next change in Git. Stop that manager, or name the field in spec.driftIgnore", contested[0].Manager, contested[0].Field, contested[0].Object))
+	case len(v.pending) > 0:
+		c.Status.Drift = v.findings(v.edits, metav1.NewTime(r.Now()))
+		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.DriftedReason, describe(c.Status.Drift, v.pending))
+	case v.flow != nil && err == nil:
+		c.Status.Drift = nil
+		set(c, v1alpha1.InSyncCondition, metav1.ConditionTrue, v1alpha1.InSyncReason, "live objects are as wanted")
+	case conditionOf(c, v1alpha1.InSyncCondition) == nil:
+		set(c, v1alpha1.InSyncCondition, metav1.ConditionUnknown, v1alpha1.PendingReason, "nothing has been compared yet")
+	}
+}
+
+// findings lists edits in a stable order, keeping since when each has been seen.
+func (v *view) findings(edits []kube.Edit, now metav1.Time) []v1alpha1.DriftFinding {
+	since := map[string]metav1.Time{}
+	for _, f := range v.cluster.Status.Drift {
+		since[f.Object+" "+f.Field] = f.Since
+	}
+	var all []v1alpha1.DriftFinding
+	for _, e := range edits {
+		f := v1alpha1.DriftFinding{Object: e.Object.String(), Field: e.Field, Wanted: e.Old, Found: e.New, Manager: e.Manager, Since: now}
+		if before, ok := since[f.Object+" "+f.Field]; ok {
+			f.Since = before
+		}
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b v1alpha1.DriftFinding) int {
+		return strings.Compare(a.Object+"\x00"+a.Field, b.Object+"\x00"+b.Field)
+	})
+	return all[:min(len(all), maxFailures)]
+}
+
+func describe(found []v1alpha1.DriftFinding, pending []plan.Change) string {
+	if len(found) > 0 {
+		f := found[0]
+		return fmt.Sprintf("%s %s is %s and should be %s (changed by %s); %d differences in all, see status.drift", f.Object, f.Field, orNothing(f.Found), orNothing(f.Wanted), f.Manager, len(found))
+	}
+	return fmt.Sprintf("%s differs from what was accepted", pending[0].Object)
+}
+
+// publish writes both parts of the status.
+func (r *ClusterReconciler) publish(ctx context.Context, before, after *v1alpha1.NutanixClusterSpec) error {
+	// What a Fleet says is the Fleet's to write, unless there is none.
+	if after.Annotations[v1alpha1.FleetAnnotation] == "" || reasonOf(after, v1alpha1.SourceAcceptedCondition) == v1alpha1.FleetGoneReason {
+		if err := publishSource(ctx, r.Client, before, after); err != nil {
+			return err
+		}
+	}
+	return publishCluster(ctx, r.Client, before, after)
+}
+
+func reasonOf(c conditioned, t string) string {
+	if have := conditionOf(c, t); have != nil {
+		return have.Reason
+	}
+	return ""
+}
+
+// announce tells in events what changed for a person, after the status was saved.
+func (r *ClusterReconciler) announce(before *v1alpha1.NutanixClusterSpec, v *view) {
+	c := v.cluster
+	if v.applied > 0 {
+		r.Recorder.Eventf(c, corev1.EventTypeNormal, "Applied", "%d objects written: %s", v.applied, v.flow.Plan.Summary())
+	}
+	for _, t := range []string{v1alpha1.StalledCondition, v1alpha1.PausedCondition} {
+		was, is := conditionOf(before, t), conditionOf(c, t)
+		if is != nil && is.Status == metav1.ConditionTrue && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {
+			r.Recorder.Event(c, corev1.EventTypeWarning, is.Reason, is.Message)
+		}
+	}
+	was, is := conditionOf(before, v1alpha1.ReadyCondition), conditionOf(c, v1alpha1.ReadyCondition)
+	if is != nil && is.Status == metav1.ConditionTrue && (was == nil || was.Status != is.Status) {
+		r.Recorder.Event(c, corev1.EventTypeNormal, v1alpha1.SucceededReason, is.Message)
+	}
+}

@@ -1,0 +1,206 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	corev1 "k8s.io/api/core/v1"
+	kuberecord "k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/gitsource"
+	"github.com/refract-dev/refract/render/fleet"
+)
+
+// +kubebuilder:rbac:groups=refract.dev,resources=fleets,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=refract.dev,resources=fleets/status,verbs=patch
+// +kubebuilder:rbac:groups=refract.dev,resources=cloudaccounts;clusterprofiles;nutanixclusterspecs,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=refract.dev,resources=cloudaccounts/status;clusterprofiles/status;nutanixclusterspecs/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;patch
+// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=impersonate
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+
+// FleetReconciler carries a Git path into accepted objects: snapshot, decode, propose, gate the sum, mirror.
+//
+// It never waits for machines and never writes to Cluster API objects: that is the cluster controller's, which acts on
+// what is mirrored here.
+type FleetReconciler struct {
+	client.Client
+	// Reader reads past the cache.
+	Reader client.Reader
+	// Recorder of events.
+	Recorder kuberecord.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+
+	clients *clients
+	sources *sources
+	records records
+	layers  layers
+	support *support
+	inputs  *inputsReader
+
+	mu     sync.Mutex
+	memory map[client.ObjectKey]*fleetMemory
+}
+
+// fleetMemory saves work between two reconciles of one Fleet. Losing it costs a decode.
+type fleetMemory struct {
+	cache    *fleet.Cache
+	revision gitsource.Revision
+	path     string
+	decoded  fleet.Fleet
+	// handled is what the last complete look was about; while it holds, only the interval leads to another.
+	handled string
+	next    time.Time
+}
+
+// decodeCache is how many bytes of decoded files and built layers one Fleet keeps: 32 MiB.
+const decodeCache = 32 << 20
+
+// Reconcile looks at the repository when it is time, gates what changed and mirrors what was accepted.
+func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	f := &v1alpha1.Fleet{}
+	if err := r.Get(ctx, req.NamespacedName, f); err != nil {
+		r.forget(req.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !f.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil // nothing is pruned; the clusters say FleetGone
+	}
+	before := f.DeepCopy()
+	s, stepErr := r.reconcile(ctx, f)
+	result, err := r.report(f, s, stepErr)
+	if patchErr := patchStatus(ctx, r.Client, before, f); patchErr != nil {
+		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
+	}
+	r.announce(before, f)
+	return result, ignoreCanceled(ctx, err)
+}
+
+// reconcile is the road of one Fleet, read from top to bottom.
+func (r *FleetReconciler) reconcile(ctx context.Context, f *v1alpha1.Fleet) (*scene, error) {
+	if err := r.support.check(ctx); err != nil {
+		return nil, err
+	}
+	s, err := r.look(ctx, f)
+	if err != nil {
+		return s, err
+	}
+	if err := r.read(ctx, s); err != nil {
+		// Git is away or wrong: what clusters ask for is gated all the same, and nothing else happens.
+		s.unread = err
+	}
+	if err := r.propose(ctx, s); err != nil {
+		return s, err
+	}
+	if err := r.gate(ctx, s); err != nil {
+		return s, err
+	}
+	if err := r.accept(ctx, s); err != nil {
+		return s, err
+	}
+	if err := r.remove(ctx, s); err != nil {
+		return s, err
+	}
+	if err := r.publish(ctx, s); err != nil {
+		return s, err
+	}
+	if err := r.tidy(ctx, s); err != nil {
+		return s, err
+	}
+	return s, s.unread
+}
+
+// report writes the Fleet's status from the scene. A scene that was not reached leaves what was known.
+func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.Result, error) {
+	f.Status.ObservedGeneration = f.Generation
+	if token, ok := meta.ReconcileAnnotationValue(f.Annotations); ok {
+		f.Status.SetLastHandledReconcileRequest(token)
+	}
+	if s != nil {
+		s.count(f)
+	}
+	if s != nil && s.read() {
+		f.Status.LastAttemptedRevision = s.revision.String()
+		f.Status.IgnoredFiles = int32(min(len(s.declared.Ignored), 1<<30)) //nolint:gosec // bounded
+	}
+	if err == nil && f.Spec.Suspend {
+		result, err := conclude(f, nil, "", "suspended: nothing is fetched or mirrored; drift is still corrected", f.Spec.Interval.Duration)
+		return result, err
+	}
+	if err == nil && s != nil {
+		err = s.verdict()
+	}
+	if err == nil && s != nil && s.read() {
+		f.Status.LastAppliedRevision = s.revision.String()
+		r.settle(f, s)
+	}
+	return conclude(f, err, "", "applied "+f.Status.LastAppliedRevision, interval(f))
+}
+
+// interval between two looks, at least a second.
+func interval(f *v1alpha1.Fleet) time.Duration {
+	if f.Spec.Interval.Duration <= 0 {
+		return time.Minute
+	}
+	return max(f.Spec.Interval.Duration, time.Second)
+}
+
+// announce tells in events what changed, after the status was saved.
+func (r *FleetReconciler) announce(before, after *v1alpha1.Fleet) {
+	if before.Status.LastAppliedRevision != after.Status.LastAppliedRevision {
+		r.Recorder.Eventf(after, corev1.EventTypeNormal, v1alpha1.AcceptedReason, "applied revision %s", after.Status.LastAppliedRevision)
+	}
+	was, is := conditionOf(before, v1alpha1.ReadyCondition), conditionOf(after, v1alpha1.ReadyCondition)
+	if is != nil && is.Status == "False" && (was == nil || was.Message != is.Message) {
+		r.Recorder.Event(after, corev1.EventTypeWarning, is.Reason, is.Message)
+	}
+}
+
+// remember returns the memory of a Fleet.
+func (r *FleetReconciler) remember(key client.ObjectKey) *fleetMemory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.memory == nil {
+		r.memory = map[client.ObjectKey]*fleetMemory{}
+	}
+	m, ok := r.memory[key]
+	if !ok {
+		m = &fleetMemory{cache: fleet.NewCache(decodeCache)}
+		r.memory[key] = m
+	}
+	return m
+}
+
+func (r *FleetReconciler) forget(key client.ObjectKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.memory, key)
+}
+
+// settle remembers that a look was complete, so that events that change nothing of it cost no ref listing.
+func (r *FleetReconciler) settle(f *v1alpha1.Fleet, s *scene) {
+	s.memory.handled, s.memory.next = token(f), r.Now().Add(interval(f))
+}
+
+// token stands for everything about a Fleet that calls for a look before the interval is over.
+func token(f *v1alpha1.Fleet) string {
+	requested, _ := meta.ReconcileAnnotationValue(f.Annotations)
+	return fmt.Sprint(f.Generation, requested, f.Annotations[v1alpha1.ApprovedPlanAnnotation])
+}
+
+// logOf names the Fleet in log lines; controller-runtime has added it already.
+func logOf(ctx context.Context) interface {
+	Info(msg string, keysAndValues ...any)
+} {
+	return log.FromContext(ctx)
+}

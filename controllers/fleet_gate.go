@@ -1,0 +1,176 @@
+package controllers
+
+import (
+	"context"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/gitsource"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// gate decides over the sum of everything that would happen: new plans, unfinished accepted ones, and removals.
+func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
+	s.findRemovals()
+	in := s.gateInput(r)
+	s.gated = plan.Gate(in)
+	if s.gated.Digest != "" && s.read() {
+		trailers, err := s.trailers(ctx)
+		if err != nil {
+			return err
+		}
+		if len(trailers) > 0 {
+			in.Trailers = trailers
+			s.gated = plan.Gate(in)
+		}
+	}
+	for name, d := range s.gated.Decisions {
+		if p := s.proposed[name]; p != nil && p.held == nil {
+			p.decision = d
+			if !d.Accepted {
+				_ = p.hold(stall(d.Reason, "%s", d.Message))
+			}
+		}
+		if g := s.removals[name]; g != nil && g.keep == "" && !d.Accepted {
+			g.keep = d.Message
+			g.reason = d.Reason
+		}
+	}
+	return nil
+}
+
+func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
+	f := s.fleet
+	in := plan.GateInput{
+		Namespace: f.Namespace, Fleet: f.Name, Limits: plan.LimitsFrom(f.Spec.Limits),
+		Clusters: map[string]plan.ClusterInput{}, Removals: map[string]plan.RemovalInput{}, Recorded: map[string]plan.Plan{},
+		Total: len(s.mirrors), Vanishing: s.vanishing,
+	}
+	for name, mirror := range s.mirrors {
+		rec := s.records[name]
+		if unfinished := rec.unfinished(); unfinished != nil {
+			in.Clusters[name] = plan.ClusterInput{Unfinished: unfinished, Limits: mirror.Spec.Limits}
+		}
+		if rec.Removal != nil && rec.Removal.ApprovedBy == "" && !mirror.DeletionTimestamp.IsZero() && mirror.Annotations[v1alpha1.DeleteAtAnnotation] != "" {
+			in.Deleting++
+		}
+		if recorded := rec.Held.unpacked(); recorded != nil {
+			in.Recorded[name] = *recorded
+		}
+	}
+	for name, p := range s.proposed {
+		if p.held != nil {
+			continue
+		}
+		rec := s.records[name]
+		c := plan.ClusterInput{Plan: p.flow.Plan, Cause: p.cause, Unfinished: rec.unfinished(), Recorded: rec.Held.unpacked()}
+		if mirror := s.mirrors[name]; mirror != nil {
+			c.Limits = mirror.Spec.Limits // the accepted ones: a commit does not loosen its own gate
+			c.Approved = r.approvals(mirror, rec.Held)
+		}
+		in.Clusters[name] = c
+	}
+	for name, g := range s.removals {
+		if g.keep == "" {
+			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked()}
+		}
+	}
+	in.Approved = r.fleetApprovals(f)
+	return in
+}
+
+// approvals are the digests that people approved on a cluster, without those that are void.
+func (r *FleetReconciler) approvals(c client.Object, held *entry) []string {
+	digest := c.GetAnnotations()[v1alpha1.ApprovedPlanAnnotation]
+	if digest == "" || held == nil || plan.Expired(held.RecordedAt.Time, r.Now()) {
+		return nil
+	}
+	return []string{digest}
+}
+
+func (r *FleetReconciler) fleetApprovals(f *v1alpha1.Fleet) []string {
+	digest := f.Annotations[v1alpha1.ApprovedPlanAnnotation]
+	recorded := f.Status.Plan.RecordedAt
+	if digest == "" || recorded == nil || plan.Expired(recorded.Time, r.Now()) {
+		return nil
+	}
+	return []string{digest}
+}
+
+// maxTrailerCommits is how many commit messages are read for approvals.
+const maxTrailerCommits = 50
+
+// trailers reads the approvals in the messages of the commits since the last attempted revision.
+func (s *scene) trailers(ctx context.Context) ([]string, error) {
+	last, err := gitsource.ParseRevision(s.fleet.Status.LastAttemptedRevision)
+	if err != nil || last.Hash == s.revision.Hash {
+		return nil, nil //nolint:nilerr // an unreadable status means that there is no last revision to read from
+	}
+	commits, err := s.repo.Messages(ctx, s.revision, last.Hash, maxTrailerCommits)
+	if err != nil {
+		return nil, classifyGit(s.fleet, err)
+	}
+	var digests []string
+	for _, c := range commits {
+		digests = append(digests, trailersOf(c.Message)...)
+	}
+	return digests, nil
+}
+
+// trailersOf finds the approvals in the last paragraph of a commit message, where Git keeps trailers.
+func trailersOf(message string) []string {
+	paragraphs := strings.Split(strings.TrimSpace(strings.ReplaceAll(message, "\r\n", "\n")), "\n\n")
+	var digests []string
+	for line := range strings.Lines(paragraphs[len(paragraphs)-1]) {
+		key, value, ok := strings.Cut(line, ":")
+		if ok && strings.EqualFold(strings.TrimSpace(key), v1alpha1.ApproveTrailer) {
+			if fields := strings.Fields(value); len(fields) > 0 {
+				digests = append(digests, fields[0])
+			}
+		}
+	}
+	return digests
+}
+
+// findRemovals finds the mirrors whose files are gone. Nothing is known to be gone unless the revision was read and
+// understood as a whole.
+func (s *scene) findRemovals() {
+	if !s.read() {
+		return
+	}
+	declared := map[string]bool{}
+	for i := range s.declared.Clusters {
+		declared[s.declared.Clusters[i].Object.Name] = true
+	}
+	for name, mirror := range s.mirrors {
+		if declared[name] || !mirror.DeletionTimestamp.IsZero() {
+			continue
+		}
+		s.vanishing++
+		g := &removal{mirror: mirror, reason: v1alpha1.FileRemovedReason}
+		s.removals[name] = g
+		switch {
+		case !s.declared.Complete:
+			s.vanishing--
+			g.keep, g.reason = "a file of this revision could not be understood, so it is not known whether this cluster is still declared; nothing is pruned", v1alpha1.SourceUnknownReason
+		case mirror.Annotations[v1alpha1.SourceAnnotation] != s.source:
+			g.keep = "the Fleet's url or path changed and the new place does not declare this cluster; it is kept, whatever its deletion policy"
+		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionOrphan:
+			g.plan = plan.Orphan(clusterRef(mirror))
+		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete:
+			g.plan = plan.Deletion(clusterRef(mirror), machinesOf(mirror))
+		default:
+			g.keep = "its file is gone from Git; deletion policy Protect keeps the cluster with its last spec. Put the file back, or commit deletionPolicy Delete or Orphan before removing it"
+		}
+	}
+}
+
+func clusterRef(c *v1alpha1.NutanixClusterSpec) plan.Ref {
+	return plan.Ref{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "Cluster", Namespace: c.Namespace, Name: c.Name}
+}
+
+func machinesOf(c *v1alpha1.NutanixClusterSpec) int {
+	return int(c.Status.ControlPlane.Desired) + int(c.Status.Workers.Desired)
+}

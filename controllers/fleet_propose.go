@@ -1,0 +1,254 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/flow"
+	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/render"
+	"github.com/refract-dev/refract/render/build"
+	"github.com/refract-dev/refract/render/fleet"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// maxParallel bounds how many clusters are planned at once.
+const maxParallel = 8
+
+// propose plans every cluster whose inputs are not the accepted ones, and every cluster that asked for a gate. A cluster
+// that cannot be planned is held with the reason; the others go on.
+func (r *FleetReconciler) propose(ctx context.Context, s *scene) error {
+	if s.read() {
+		for i := range s.declared.Clusters {
+			if p := r.declare(s, &s.declared.Clusters[i]); p != nil {
+				s.proposed[p.name] = p
+			}
+		}
+		r.reserve(s)
+	}
+	for name, rec := range s.records {
+		if s.mirrors[name] != nil && s.proposed[name] == nil && rec.Wish != nil {
+			s.proposed[name] = &proposal{name: name, inputs: rec.Wish.Inputs, cause: plan.Cause(rec.Wish.Cause)}
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxParallel)
+	var mu sync.Mutex
+	for _, p := range s.proposed {
+		if p.held != nil {
+			continue
+		}
+		group.Go(func() error {
+			err := r.plan(ctx, s, p)
+			if err == nil {
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			return p.hold(err)
+		})
+	}
+	return group.Wait()
+}
+
+// declare compares a declared cluster with what is accepted: nil when there is nothing to do.
+func (r *FleetReconciler) declare(s *scene, c *fleet.Cluster) *proposal {
+	name := c.Object.Name
+	p := &proposal{name: name, declared: c, cause: plan.CauseGit}
+	if c.Err != nil {
+		for _, e := range build.Flatten(c.Place.Path, c.Err) {
+			p.failures = append(p.failures, failureOf(name, e))
+		}
+		p.held = asFailure(stall(v1alpha1.InvalidReason, "%w", c.Err))
+		return p
+	}
+	if err := s.changedProfile(c); err != nil {
+		_ = p.hold(err)
+		return p
+	}
+	p.inputs = fleet.InputsDigest(*c)
+	mirror, rec := s.mirrors[name], s.records[name]
+	if mirror != nil && !s.referencesDiffer(c) && accepted(mirror, rec) && rec.Accepted.Inputs == p.inputs && mirror.Annotations[v1alpha1.SourceAnnotation] == s.source {
+		if rec.Wish != nil {
+			p.cause = plan.Cause(rec.Wish.Cause)
+			return p
+		}
+		return nil
+	}
+	return p
+}
+
+// accepted says whether a mirror holds what its record accepted.
+func accepted(mirror *v1alpha1.NutanixClusterSpec, rec record) bool {
+	return rec.known() && rec.Spec != nil && mirror.DeletionTimestamp.IsZero() &&
+		mirror.Annotations[v1alpha1.AcceptedDigestAnnotation] == rec.Accepted.Inputs &&
+		equality.Semantic.DeepEqual(mirror.Spec, *rec.Spec)
+}
+
+// changedProfile refuses another content under a profile version that is in use: versions are immutable.
+func (s *scene) changedProfile(c *fleet.Cluster) error {
+	for _, p := range c.Profiles {
+		v := p.Object.Spec
+		if have := s.inUse(v.Profile, v.Version); have != nil && have.Status.ContentDigest != p.ContentDigest {
+			return stall(v1alpha1.InvalidReason, "%w", &build.Error{Path: p.Place.Path, Line: p.Place.Line, Err: fmt.Errorf(
+				"profile %s@%s is in use with another content, and a version never changes: make a new version, and leave %s as it was", v.Profile, v.Version, v.Version)})
+		}
+	}
+	return nil
+}
+
+// inUse finds the mirrored profile of a version; it stays mirrored for as long as a cluster uses it.
+func (s *scene) inUse(profile, version string) *v1alpha1.ClusterProfile {
+	for _, p := range s.used {
+		if p.Spec.Profile == profile && p.Spec.Version == version && p.Status.ContentDigest != "" {
+			return p
+		}
+	}
+	return nil
+}
+
+// hold notes why a cluster is held. A failure that a retry may mend is the Fleet's own and is returned.
+func (p *proposal) hold(err error) error {
+	f := asFailure(err)
+	placed := build.Flatten("", err)
+	if f.kind == failed && len(placed) > 0 && placed[0].Path == "" && !isStalling(err) {
+		return retry(f.Reason, fmt.Errorf("planning cluster %s: %w", p.name, err))
+	}
+	if f.kind == failed {
+		f = asFailure(stall(v1alpha1.InvalidReason, "%w", err))
+	}
+	p.held = f
+	for _, e := range placed {
+		p.failures = append(p.failures, failureOf(p.name, p.placed(e)))
+	}
+	return nil
+}
+
+// placed gives a mistake without a place that of the cluster's file.
+func (p *proposal) placed(e *build.Error) *build.Error {
+	if e.Path != "" || p.declared == nil {
+		return e
+	}
+	return &build.Error{Path: p.declared.Place.Path, Line: p.declared.Place.Line, Err: e.Err}
+}
+
+func isStalling(err error) bool {
+	f := new(Failure)
+	return errors.As(err, &f) && f.kind == stalled
+}
+
+func failureOf(cluster string, e *build.Error) v1alpha1.Failure {
+	return v1alpha1.Failure{Cluster: cluster, File: e.Path, Line: int32(min(e.Line, 1<<30)), Message: e.Err.Error()} //nolint:gosec // bounded
+}
+
+// plan gathers what is live for one cluster and computes its plan.
+func (r *FleetReconciler) plan(ctx context.Context, s *scene, p *proposal) error {
+	in, err := r.inputsOf(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	if mirror := s.mirrors[p.name]; mirror != nil && p.declared != nil {
+		if err := r.tryMirror(ctx, s, mirror, p); err != nil {
+			return err
+		}
+	}
+	rec := s.records[p.name]
+	gather := kube.Cluster{
+		Client: s.client, Reader: r.Reader, Namespace: s.fleet.Namespace, Name: p.name,
+		Ignore: in.Cluster.Spec.DriftIgnore, Adopt: in.Cluster.Spec.Adopt,
+	}
+	rendered := ""
+	if rec.known() && rec.Accepted.Inputs == p.inputs {
+		rendered = rec.Accepted.Rendered
+	}
+	proposed, err := flow.Propose(ctx, in, gather, rendered, plan.Options{Ignore: in.Cluster.Spec.DriftIgnore, Recreate: rec.Gone})
+	if err != nil {
+		if known := new(build.Error); errors.As(err, &known) {
+			return stall(v1alpha1.InvalidReason, "%w", err)
+		}
+		return err
+	}
+	p.flow = proposed
+	return nil
+}
+
+// inputsOf gives what a cluster is rendered from: its files, or for what it asked for itself, the API.
+func (r *FleetReconciler) inputsOf(ctx context.Context, s *scene, p *proposal) (render.Inputs, error) {
+	if p.declared != nil {
+		in := render.FromFleet(*p.declared)
+		in.Cluster = in.Cluster.DeepCopy()
+		in.Cluster.Namespace = s.fleet.Namespace
+		return in, nil
+	}
+	in, digest, err := r.inputs.of(ctx, s.mirrors[p.name])
+	p.inputs = digest
+	return in, err
+}
+
+// tryMirror has the API server judge the changed mirror before anything is accepted: what is immutable is refused there.
+func (r *FleetReconciler) tryMirror(ctx context.Context, s *scene, mirror *v1alpha1.NutanixClusterSpec, p *proposal) error {
+	trial := s.mirrorOf(mirror, p)
+	err := s.client.Update(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
+	if apierrors.IsInvalid(err) {
+		return stall(v1alpha1.ForbiddenReason, "refused: %w", err)
+	}
+	return err
+}
+
+// reserve holds newcomers whose name or endpoint is taken, and clusters that another Fleet declares.
+func (r *FleetReconciler) reserve(s *scene) {
+	for _, p := range s.proposed {
+		if p.held != nil || p.declared == nil || s.mirrors[p.name] != nil {
+			continue
+		}
+		if err := s.taken(p.declared, s.addressOf); err != nil {
+			_ = p.hold(stall(v1alpha1.ConflictReason, "%w", p.placed(&build.Error{Err: err})))
+		}
+	}
+}
+
+// addressOf is the Prism Central of a living cluster, "" when its account is not known.
+func (s *scene) addressOf(c *v1alpha1.NutanixClusterSpec) string {
+	for i := range s.accounts {
+		if a := &s.accounts[i]; a.Namespace == c.Namespace && a.Name == c.Spec.AccountRef.Name {
+			return a.Spec.Endpoint.Address
+		}
+	}
+	return ""
+}
+
+// taken says who has a newcomer's name or endpoint already. Living clusters count whoever declares them, also those
+// whose file is gone: their machines are there.
+func (s *scene) taken(c *fleet.Cluster, addressOf func(*v1alpha1.NutanixClusterSpec) string) error {
+	address := c.Account.Object.Spec.Endpoint.Address
+	for i := range s.all {
+		other := &s.all[i]
+		same := other.Name == c.Object.Name
+		if same && other.Namespace == s.fleet.Namespace {
+			if owner := other.Annotations[v1alpha1.FleetAnnotation]; owner != "" && s.fleets[owner] {
+				return fmt.Errorf("cluster %s is declared by Fleet %s already; remove it from one of the two (this Fleet takes over once that one is gone)", other.Name, owner)
+			} else if owner == "" {
+				return fmt.Errorf("NutanixClusterSpec %s/%s exists and was not made by a Fleet; delete it (its machines stay) to have this Fleet take over", other.Namespace, other.Name)
+			}
+			continue // its Fleet is gone: taken over
+		}
+		if addressOf(other) != address {
+			continue
+		}
+		if same {
+			return fmt.Errorf("a cluster named %s exists in namespace %s on the same Prism Central (%s), where names are identities; choose another name", other.Name, other.Namespace, address)
+		}
+		if other.Spec.ControlPlane.Endpoint.Host == c.Object.Spec.ControlPlane.Endpoint.Host {
+			return fmt.Errorf("endpoint %s is in use by cluster %s/%s on the same Prism Central (%s); choose a free address, or delete that cluster first if this one is the same under a new name", other.Spec.ControlPlane.Endpoint.Host, other.Namespace, other.Name, address)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// remove stamps and deletes the mirrors whose removal passed the gate. Only with that stamp the cluster controller
+// touches what the cluster consists of.
+func (r *FleetReconciler) remove(ctx context.Context, s *scene) error {
+	for _, name := range slices.Sorted(maps.Keys(s.removals)) {
+		g := s.removals[name]
+		if len(g.plan.Changes) == 0 {
+			continue
+		}
+		if err := r.removeOne(ctx, s, name, g); err != nil {
+			return fmt.Errorf("cluster %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (r *FleetReconciler) removeOne(ctx context.Context, s *scene, name string, g *removal) error {
+	rec := s.records[name]
+	entry, err := newEntry(g.plan, "", "", s.revision.String(), rec.Held, r.Now())
+	if err != nil {
+		return err
+	}
+	if g.keep != "" {
+		g.recordedAt = &entry.RecordedAt
+		if rec.Held != nil && rec.Held.Digest == entry.Digest {
+			return nil
+		}
+		return r.records.put(ctx, s.key(name), map[string]any{keyHeld: entry})
+	}
+	if s.gated.Decisions[name].Approved {
+		entry.ApprovedBy = s.approver(g.mirror)
+	}
+	if err := r.records.put(ctx, s.key(name), map[string]any{keyRemoval: entry, keyHeld: nil, keyWish: nil}); err != nil {
+		return err
+	}
+	stamp := v1alpha1.ReleaseAtAnnotation
+	if g.mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete {
+		stamp = v1alpha1.DeleteAtAnnotation
+	}
+	before := g.mirror.DeepCopy()
+	g.mirror.Annotations = merged(g.mirror.Annotations, map[string]string{stamp: s.revision.String()})
+	if err := s.client.Patch(ctx, g.mirror, client.MergeFrom(before), client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
+		return fmt.Errorf("stamping: %w", err)
+	}
+	uid := g.mirror.UID
+	if err := s.client.Delete(ctx, g.mirror, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting: %w", err)
+	}
+	r.Recorder.Eventf(s.fleet, corev1.EventTypeNormal, v1alpha1.DeletingReason, "cluster %s: %s (%s)", name, g.plan.Summary(), s.revision)
+	return nil
+}
+
+// approver names who approved a plan: the annotation's user, on the cluster or the Fleet, else the commit trailer.
+func (s *scene) approver(mirror *v1alpha1.NutanixClusterSpec) string {
+	for _, o := range []client.Object{mirror, s.fleet} {
+		if mirror == nil && o != client.Object(s.fleet) {
+			continue
+		}
+		if by := o.GetAnnotations()[v1alpha1.ApprovedByAnnotation]; by != "" {
+			return by
+		}
+	}
+	return "commit trailer in " + s.revision.String()
+}
+
+// spend takes an approval off the Fleet once what it approved was accepted.
+func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
+	digest := s.fleet.Annotations[v1alpha1.ApprovedPlanAnnotation]
+	if digest == "" || digest != s.fleet.Status.Plan.Digest || s.gated.Digest == digest {
+		return nil
+	}
+	return unapprove(ctx, r.Client, s.fleet)
+}
+
+// unapprove removes an approval, so that one word serves one plan. The admission policy lets anybody remove it.
+func unapprove(ctx context.Context, c client.Client, o client.Object) error {
+	annotations := o.GetAnnotations()
+	if annotations[v1alpha1.ApprovedPlanAnnotation] == "" && annotations[v1alpha1.ApprovedByAnnotation] == "" {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null,%q:null}}}`, v1alpha1.ApprovedPlanAnnotation, v1alpha1.ApprovedByAnnotation)
+	bare, ok := o.DeepCopyObject().(client.Object)
+	if !ok {
+		return nil
+	}
+	if err := c.Patch(ctx, bare, client.RawPatch("application/merge-patch+json", patch), client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
+		return fmt.Errorf("removing the spent approval: %w", err)
+	}
+	return nil
+}
+
+// publish says on each mirror whether what Git declares is what it holds.
+func (r *FleetReconciler) publish(ctx context.Context, s *scene) error {
+	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
+		mirror := s.mirrors[name]
+		before := mirror.DeepCopy()
+		s.judge(mirror)
+		if err := publishSource(ctx, r.Client, before, mirror); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	s.listFailures()
+	return nil
+}
+
+// judge sets SourceAccepted, plan and failures of a mirror.
+func (s *scene) judge(c *v1alpha1.NutanixClusterSpec) {
+	p, g := s.proposed[c.Name], s.removals[c.Name]
+	switch {
+	case p != nil && p.held != nil:
+		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, p.held.Reason, p.held.Error())
+		c.Status.Plan = heldStatus(p)
+		c.Status.Failures = p.failures[:min(len(p.failures), maxFailures)]
+	case g != nil && g.keep != "":
+		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, g.reason, g.keep)
+		c.Status.Plan, c.Status.Failures = v1alpha1.PlanStatus{Summary: "no change"}, nil
+		if d := s.gated.Decisions[c.Name]; d.Digest != "" {
+			c.Status.Plan = v1alpha1.PlanStatus{Digest: d.Digest, Severity: g.plan.Severity(), Summary: g.plan.Summary(), RecordedAt: g.recordedAt}
+		}
+	case g != nil:
+		// being removed: the cluster controller has the word
+	case p != nil || s.read():
+		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, "the spec is what Git declares")
+		c.Status.Plan, c.Status.Failures = v1alpha1.PlanStatus{Severity: v1alpha1.SeverityNone, Summary: "no change"}, nil
+	case conditionOf(c, v1alpha1.SourceAcceptedCondition) == nil:
+		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.SourceUnknownReason, "the repository has not been read yet")
+	}
+}
+
+func heldStatus(p *proposal) v1alpha1.PlanStatus {
+	status := v1alpha1.PlanStatus{Digest: p.decision.Digest, Severity: p.flow.Plan.Severity(), Summary: p.flow.Plan.Summary(), RecordedAt: p.recordedAt}
+	if p.flow.Plan.Empty() {
+		status = v1alpha1.PlanStatus{Summary: "could not be planned"}
+	}
+	return status
+}
+
+// listFailures lists what is wrong with files, and why clusters that are not mirrored yet are held.
+func (s *scene) listFailures() {
+	if !s.read() {
+		return
+	}
+	for _, e := range s.declared.Errors {
+		s.failures = append(s.failures, failureOf("", e))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.proposed)) {
+		p := s.proposed[name]
+		if p.held == nil || (p.declared != nil && p.declared.Err != nil) {
+			continue // what is wrong with its files is listed already
+		}
+		if len(p.failures) > 0 {
+			s.failures = append(s.failures, p.failures...)
+		} else {
+			s.failures = append(s.failures, v1alpha1.Failure{Cluster: name, Message: p.held.Error()})
+		}
+	}
+}
+
+// tidy removes mirrored profiles, accounts and layers that nothing uses any more.
+func (r *FleetReconciler) tidy(ctx context.Context, s *scene) error {
+	if !s.read() || !s.declared.Complete || len(s.proposed) > 0 || len(s.removals) > 0 {
+		return nil // only in a settled fleet: what is pending may need them
+	}
+	inUse := map[string]bool{}
+	for i := range s.all {
+		c := &s.all[i]
+		if c.Namespace != s.fleet.Namespace {
+			continue
+		}
+		inUse["account/"+c.Spec.AccountRef.Name] = true
+		for _, p := range c.Spec.Profiles {
+			inUse["profile/"+p.Name+"@"+p.Version] = true
+		}
+	}
+	for _, a := range s.entered {
+		if a.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !inUse["account/"+a.Name] {
+			if err := client.IgnoreNotFound(s.client.Delete(ctx, a)); err != nil {
+				return fmt.Errorf("deleting unused CloudAccount %s: %w", a.Name, err)
+			}
+		}
+	}
+	for _, p := range s.used {
+		if p.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !inUse["profile/"+p.Spec.Profile+"@"+p.Spec.Version] {
+			if err := client.IgnoreNotFound(s.client.Delete(ctx, p)); err != nil {
+				return fmt.Errorf("deleting unused ClusterProfile %s: %w", p.Name, err)
+			}
+		}
+	}
+	return r.layers.collect(ctx, s.fleet.Namespace, r.Now())
+}

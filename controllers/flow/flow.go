@@ -1,0 +1,168 @@
+// Package flow is the road from a cluster's inputs to its plan, without side effects: the operator, the reviewer and
+// the command line all walk it. What is live is gathered by a port that the caller passes in.
+package flow
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// Gatherer reads what is live. Nothing that it does changes an object.
+type Gatherer interface {
+	// Live reads objects as they are; those that do not exist are absent from the map.
+	Live(ctx context.Context, refs []plan.Ref) (map[plan.Ref]*unstructured.Unstructured, error)
+	// Compare pairs each wanted object, in order, with the live one and with what the API server would store.
+	Compare(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error)
+	// Gather does what Compare does, and adds Cluster API's verdict for each machine, the template that each renamed one
+	// follows, and a pair for each object of the inventory that is no longer wanted.
+	Gather(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error)
+}
+
+// Proposal is what a cluster's inputs would change.
+type Proposal struct {
+	// Plan holds the changes.
+	Plan plan.Plan
+	// Pairs are what the plan was computed from.
+	Pairs []plan.Pair
+	// Objects are the rendered objects under their final names, in apply order.
+	Objects []*unstructured.Unstructured
+	// Rendered is the digest of the rendered objects before names.
+	Rendered string
+	// Unit tells where objects came from.
+	Unit render.Unit
+}
+
+// Propose renders a cluster, gathers what is live and computes the plan. Without a gatherer the plan is predicted from
+// the files alone, as if nothing were live.
+//
+// accepted is the digest of the rendered objects that were accepted last, "" when there are none: if the rendered
+// objects are still those, every difference is drift, and the plan is one of putting back (plan.Options.Restore).
+func Propose(ctx context.Context, in render.Inputs, live Gatherer, accepted string, o plan.Options) (Proposal, error) {
+	unit, err := render.Cluster(in)
+	if err != nil {
+		return Proposal{}, err
+	}
+	p := Proposal{Unit: unit, Rendered: unit.Digest()}
+	o.Cluster = in.Cluster.Name
+	o.Restore = accepted == p.Rendered
+	if live == nil {
+		p.Objects = unit.Named(nil, everything)
+		p.Plan = plan.Compute(offline(p.Objects), o)
+		return p, nil
+	}
+	now, err := live.Live(ctx, referrers(unit))
+	if err != nil {
+		return Proposal{}, fmt.Errorf("reading what refers to templates: %w", err)
+	}
+	names, err := chooseNames(ctx, unit, now, live)
+	if err != nil {
+		return Proposal{}, err
+	}
+	p.Objects = unit.Named(names, func(kind, name string) bool { return !exists(now, kind, name) })
+	if p.Pairs, err = live.Gather(ctx, p.Objects); err != nil {
+		return Proposal{}, err
+	}
+	for i := range p.Pairs {
+		if p.Pairs[i].Want != nil {
+			p.Pairs[i].Origin = unit.Origin(p.Pairs[i].Want)
+		}
+	}
+	p.Plan = plan.Compute(p.Pairs, o)
+	return p, nil
+}
+
+func everything(string, string) bool { return true }
+
+func offline(objects []*unstructured.Unstructured) []plan.Pair {
+	pairs := make([]plan.Pair, 0, len(objects))
+	for _, o := range objects {
+		pairs = append(pairs, plan.Pair{Want: o})
+	}
+	return pairs
+}
+
+// chooseNames keeps the name of each template whose content is already live under the name referred to now, also when
+// that template was edited by hand since our last apply (it is then restored in place). All others get the name of
+// their content.
+func chooseNames(ctx context.Context, unit render.Unit, now map[plan.Ref]*unstructured.Unstructured, live Gatherer) (map[string]string, error) {
+	templates := unit.Templates()
+	lookup := func(apiVersion, kind, name string) *unstructured.Unstructured {
+		for ref, o := range now {
+			if ref.APIVersion == apiVersion && ref.Kind == kind && ref.Name == name {
+				return o
+			}
+		}
+		return nil
+	}
+	var candidates []*unstructured.Unstructured
+	var owners []render.Template
+	for _, t := range templates {
+		current := unit.Current(t, lookup)
+		if current == "" {
+			continue
+		}
+		candidate := t.Object.DeepCopy()
+		candidate.SetName(current)
+		candidates, owners = append(candidates, candidate), append(owners, t)
+	}
+	names := map[string]string{}
+	if len(candidates) == 0 {
+		return names, nil
+	}
+	pairs, err := live.Compare(ctx, candidates)
+	if err != nil {
+		return nil, fmt.Errorf("comparing templates: %w", err)
+	}
+	if len(pairs) != len(candidates) {
+		return nil, fmt.Errorf("comparing templates: %d answers for %d templates", len(pairs), len(candidates))
+	}
+	for i, pair := range pairs {
+		t := owners[i]
+		if keeps(pair, t) {
+			names[t.Key()] = candidates[i].GetName()
+		}
+	}
+	return names, nil
+}
+
+// keeps says whether a template's content is live already, or was at our last apply.
+func keeps(pair plan.Pair, t render.Template) bool {
+	if pair.Live == nil {
+		return false
+	}
+	if pair.Live.GetAnnotations()[v1alpha1.ContentDigestAnnotation] == t.Digest {
+		return true
+	}
+	// Adopted, or of an older version of Refract: the content decides.
+	return pair.DryRun != nil && plan.Rank(plan.Compute([]plan.Pair{pair}, plan.Options{}).Severity()) <= plan.Rank(v1alpha1.SeverityMetadata)
+}
+
+func referrers(unit render.Unit) []plan.Ref {
+	var refs []plan.Ref
+	seen := map[plan.Ref]bool{}
+	for _, t := range unit.Templates() {
+		for _, r := range t.Referrers {
+			ref := plan.Ref{APIVersion: r.APIVersion, Kind: r.Kind, Namespace: t.Object.GetNamespace(), Name: r.Name}
+			if !seen[ref] {
+				seen[ref] = true
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
+}
+
+func exists(now map[plan.Ref]*unstructured.Unstructured, kind, name string) bool {
+	for ref := range now {
+		if ref.Kind == kind && ref.Name == name {
+			return true
+		}
+	}
+	return false
+}

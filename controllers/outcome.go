@@ -1,0 +1,150 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// kind of failure: there are three, and each leads to one form of conditions and requeue.
+type kind int
+
+const (
+	stalled kind = iota // a person must act; looked at again when something changes or at the next interval
+	waiting             // nothing is wrong; look again after a while
+	failed              // retry with backoff
+)
+
+// Failure is an error of a step with the reason that users see. Steps return it; conclude alone maps it to
+// conditions and requeue. An error of any other type counts as failed with reason ProgressingWithRetry.
+type Failure struct {
+	kind   kind
+	Reason string
+	After  time.Duration
+	err    error
+}
+
+// Error is the message, which says what is wrong, where, and what to do next.
+func (f *Failure) Error() string { return f.err.Error() }
+
+// Unwrap gives the cause.
+func (f *Failure) Unwrap() error { return f.err }
+
+// stall returns a failure that a person must mend. Nothing is retried before something changes.
+func stall(reason, format string, args ...any) error {
+	return &Failure{kind: stalled, Reason: reason, err: fmt.Errorf(format, args...)}
+}
+
+// wait returns a failure that passes by itself; the step is looked at again after d.
+func wait(reason string, d time.Duration, format string, args ...any) error {
+	return &Failure{kind: waiting, Reason: reason, After: d, err: fmt.Errorf(format, args...)}
+}
+
+// retry returns a failure that is retried with backoff.
+func retry(reason string, err error) error {
+	return &Failure{kind: failed, Reason: reason, err: err}
+}
+
+// asFailure classifies any error.
+func asFailure(err error) *Failure {
+	if f := new(Failure); errors.As(err, &f) {
+		return f
+	}
+	return &Failure{kind: failed, Reason: v1alpha1.ProgressingWithRetryReason, err: err}
+}
+
+// conditioned is an object with conditions and a generation.
+type conditioned interface {
+	GetConditions() []metav1.Condition
+	SetConditions(conditions []metav1.Condition)
+	GetGeneration() int64
+}
+
+// conclude maps the outcome of a reconcile to Ready, Reconciling and Stalled and to the requeue: the one place where
+// errors become conditions. progress is the message of work that goes on without a person ("" when all is done), ready
+// the message of success, interval when to look again.
+//
+//	outcome            Ready     Reconciling            Stalled
+//	nil, no progress   True      –                      –
+//	nil, progress      Unknown   True/Progressing       –
+//	stalled            False     –                      True/reason
+//	waiting            Unknown   True/reason            –
+//	failed             False     True/ProgressingWithRetry  –
+func conclude(obj conditioned, err error, progress, ready string, interval time.Duration) (ctrl.Result, error) {
+	switch f := asFailureOrNil(err); {
+	case f == nil && progress == "":
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.SucceededReason, ready)
+		drop(obj, v1alpha1.ReconcilingCondition, v1alpha1.StalledCondition)
+		return ctrl.Result{RequeueAfter: interval}, nil
+	case f == nil:
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.ProgressingReason, progress)
+		set(obj, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.ProgressingReason, progress)
+		drop(obj, v1alpha1.StalledCondition)
+		return ctrl.Result{RequeueAfter: interval}, nil
+	case f.kind == stalled:
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionFalse, f.Reason, f.Error())
+		set(obj, v1alpha1.StalledCondition, metav1.ConditionTrue, f.Reason, f.Error())
+		drop(obj, v1alpha1.ReconcilingCondition)
+		return ctrl.Result{RequeueAfter: interval}, nil
+	case f.kind == waiting:
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionUnknown, f.Reason, f.Error())
+		set(obj, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, f.Reason, f.Error())
+		drop(obj, v1alpha1.StalledCondition)
+		return ctrl.Result{RequeueAfter: f.After}, nil
+	default:
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionFalse, f.Reason, f.Error())
+		set(obj, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.ProgressingWithRetryReason, f.Error())
+		drop(obj, v1alpha1.StalledCondition)
+		return ctrl.Result{}, f
+	}
+}
+
+func asFailureOrNil(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	return asFailure(err)
+}
+
+// set writes one condition for the current generation; its transition time moves only with its status.
+func set(obj conditioned, condition string, status metav1.ConditionStatus, reason, message string) {
+	conditions := obj.GetConditions()
+	meta.SetStatusCondition(&conditions, metav1.Condition{
+		Type: condition, Status: status, Reason: reason, Message: clip(message), ObservedGeneration: obj.GetGeneration(),
+	})
+	obj.SetConditions(conditions)
+}
+
+// drop removes conditions: Reconciling and Stalled are absent when they are not true, as kstatus wants.
+func drop(obj conditioned, types ...string) {
+	conditions := obj.GetConditions()
+	for _, t := range types {
+		meta.RemoveStatusCondition(&conditions, t)
+	}
+	obj.SetConditions(conditions)
+}
+
+// maxMessage is the API server's bound on a condition's message.
+const maxMessage = 32768
+
+func clip(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return message[:maxMessage-3] + "..."
+}
+
+// ignoreCanceled drops the error of a reconcile that was cut short by shutdown.
+func ignoreCanceled(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+// Package controllers makes accepted state true: one file a controller, each a reconcile that is read from top to
+// bottom. Everything here is shell; what is decided is decided in render.
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/events"
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// Options of the operator.
+type Options struct {
+	// MetricsAddress to serve metrics on; "0" serves none.
+	MetricsAddress string
+	// HealthAddress to serve /healthz and /readyz on; empty serves none.
+	HealthAddress string
+	// LeaderElection has one of several replicas act.
+	LeaderElection bool
+	// LeaderElectionNamespace holds the lease. Default: the namespace that the operator runs in.
+	LeaderElectionNamespace string
+	// Concurrent reconciles of each controller. Default 4.
+	Concurrent int
+	// AllowFileURLs lets Fleets read repositories from the operator's own file system.
+	AllowFileURLs bool
+	// AllowInsecureGit lets Fleets read http:// URLs of loopback addresses, for tests and demos.
+	AllowInsecureGit bool
+	// StuckAfter is how long a cluster may make no progress before it says so. Default 15m.
+	StuckAfter time.Duration
+	// Log of everything.
+	Log logr.Logger
+	// Clock for tests; default the real one.
+	Clock clock.PassiveClock
+	// RelaxedNames lets several managers run in one process, for tests.
+	RelaxedNames bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Concurrent <= 0 {
+		o.Concurrent = 4
+	}
+	if o.StuckAfter <= 0 {
+		o.StuckAfter = 15 * time.Minute
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	return o
+}
+
+// NewScheme knows the kinds that Refract reads and writes in typed form.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update
+
+// Run starts the operator and returns when ctx ends or it fails to start.
+func Run(ctx context.Context, config *rest.Config, o Options) error {
+	o = o.withDefaults()
+	ctrl.SetLogger(o.Log)
+	scheme, err := NewScheme()
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme, Logger: o.Log,
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        o.HealthAddress,
+		LeaderElection:                o.LeaderElection,
+		LeaderElectionID:              "refract.dev",
+		LeaderElectionNamespace:       o.LeaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cacheOptions(),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		Controller:                    controllerOptions(o),
+	})
+	if err != nil {
+		return fmt.Errorf("making the manager: %w", err)
+	}
+	if err := setup(ctx, mgr, o); err != nil {
+		return err
+	}
+	if o.HealthAddress != "" {
+		if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
+			return err
+		}
+		if err := mgr.AddReadyzCheck("readyz", healthz.Ping); err != nil {
+			return err
+		}
+	}
+	return mgr.Start(ctx)
+}
+
+// setup wires the controllers: what they share is made here once.
+func setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	recorder, err := events.NewRecorder(mgr, o.Log, "", "refract")
+	if err != nil {
+		return fmt.Errorf("making the event recorder: %w", err)
+	}
+	disco, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("making the discovery client: %w", err)
+	}
+	own, reader := mgr.GetClient(), mgr.GetAPIReader()
+	shared := struct {
+		clients *clients
+		records records
+		layers  layers
+		support *support
+	}{
+		clients: &clients{own: own, config: mgr.GetConfig(), scheme: mgr.GetScheme(), mapper: mgr.GetRESTMapper()},
+		records: records{client: own, reader: reader},
+		layers:  layers{client: own, reader: reader},
+		support: &support{reader: reader, discovery: disco},
+	}
+	inputs := &inputsReader{Reader: own, layers: shared.layers}
+	asks := newAsks()
+	fleets := &FleetReconciler{
+		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now,
+		clients: shared.clients, records: shared.records, layers: shared.layers, support: shared.support, inputs: inputs,
+		sources: &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit},
+	}
+	clusters := &ClusterReconciler{
+		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, StuckAfter: o.StuckAfter,
+		clients: shared.clients, records: shared.records, support: shared.support, inputs: inputs,
+		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send,
+	}
+	accounts := &AccountReconciler{Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, records: shared.records}
+	if err := fleets.setup(mgr, asks); err != nil {
+		return fmt.Errorf("setting up the Fleet controller: %w", err)
+	}
+	ready, err := clusters.setup(mgr)
+	if err != nil {
+		return fmt.Errorf("setting up the cluster controller: %w", err)
+	}
+	shared.support.ready = ready
+	if err := accounts.setup(mgr); err != nil {
+		return fmt.Errorf("setting up the account controller: %w", err)
+	}
+	_ = ctx
+	return nil
+}

@@ -1,0 +1,266 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// Backoff of failed reconciles.
+const (
+	backoffBase = 500 * time.Millisecond
+	backoffMax  = time.Minute
+)
+
+// healthDelay gathers the many status events of a roll into one look.
+const healthDelay = time.Second
+
+func controllerOptions(o Options) config.Controller {
+	relaxed := o.RelaxedNames
+	return config.Controller{MaxConcurrentReconciles: o.Concurrent, SkipNameValidation: &relaxed}
+}
+
+func limiter() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](backoffBase, backoffMax)
+}
+
+// cacheOptions keep of other people's objects only metadata, and only of those that carry a label of ours or, for
+// Machines, of Cluster API.
+func cacheOptions() cache.Options {
+	by := map[client.Object]cache.ByObject{}
+	for _, kind := range inventoryKinds {
+		by[partial(kind)] = cache.ByObject{Label: has(v1alpha1.ClusterLabel)}
+	}
+	by[partial(machineGVK)] = cache.ByObject{Label: has("cluster.x-k8s.io/cluster-name")}
+	return cache.Options{ByObject: by, DefaultTransform: cache.TransformStripManagedFields()}
+}
+
+func has(label string) labels.Selector {
+	requirement, err := labels.NewRequirement(label, selection.Exists, nil)
+	if err != nil {
+		return labels.Nothing() // cannot be: the labels are constants
+	}
+	return labels.NewSelector().Add(*requirement)
+}
+
+func partial(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(kind)
+	return o
+}
+
+// asks carries the wish for a gate from clusters to their Fleets. It is a hint: a Fleet finds wishes in records at its
+// next interval anyway.
+type asks struct {
+	events chan event.GenericEvent
+}
+
+func newAsks() *asks { return &asks{events: make(chan event.GenericEvent, 1024)} }
+
+func (a *asks) send(fleet client.ObjectKey) {
+	select {
+	case a.events <- event.GenericEvent{Object: &v1alpha1.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: fleet.Namespace, Name: fleet.Name}}}:
+	default: // full: the interval serves
+	}
+}
+
+// setup of the Fleet controller: its own changes, what its mirrors need, and what clusters ask for.
+func (r *FleetReconciler) setup(mgr ctrl.Manager, a *asks) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("fleet").
+		For(&v1alpha1.Fleet{}, builder.WithPredicates(changed)).
+		Watches(&v1alpha1.NutanixClusterSpec{}, handler.EnqueueRequestsFromMapFunc(r.fleetOf), builder.WithPredicates(predicate.Or(changed, spoken))).
+		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.fleetOf), builder.WithPredicates(changed)).
+		Watches(&v1alpha1.CloudAccount{}, handler.EnqueueRequestsFromMapFunc(r.fleetOf), builder.WithPredicates(changed)).
+		WatchesRawSource(source.Channel(a.events, &handler.EnqueueRequestForObject{})).
+		WithOptions(controller.Options{RateLimiter: limiter()}).
+		Complete(r)
+}
+
+// fleetOf maps a mirrored object to its Fleet; when that is gone, to every Fleet of the namespace, of which one may take
+// over.
+func (r *FleetReconciler) fleetOf(ctx context.Context, o client.Object) []reconcile.Request {
+	if name := o.GetAnnotations()[v1alpha1.FleetAnnotation]; name != "" {
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: name}}}
+	}
+	return nil
+}
+
+// changed passes what a person or Git changes: spec, labels, annotations, deletion. Status is not news.
+var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+	},
+})
+
+// spoken passes changes of the conditions that others act on: a Fleet counts Ready and InSync, a cluster shows what its
+// Fleet says in SourceAccepted.
+var spoken = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	DeleteFunc: func(event.DeleteEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(conditioned)
+		after, also := e.ObjectNew.(conditioned)
+		if !ok || !also {
+			return false
+		}
+		for _, t := range []string{v1alpha1.ReadyCondition, v1alpha1.InSyncCondition, v1alpha1.SourceAcceptedCondition} {
+			was, is := conditionOf(before, t), conditionOf(after, t)
+			if (was == nil) != (is == nil) || (is != nil && (was.Status != is.Status || was.Reason != is.Reason || (t == v1alpha1.SourceAcceptedCondition && was.Message != is.Message))) {
+				return true
+			}
+		}
+		return false
+	},
+}
+
+// setup of the cluster controller. Kinds of other projects may not exist yet: the returned function starts their
+// watches once they do.
+func (r *ClusterReconciler) setup(mgr ctrl.Manager) (func(context.Context) error, error) {
+	c, err := ctrl.NewControllerManagedBy(mgr).
+		Named("cluster").
+		For(&v1alpha1.NutanixClusterSpec{}, builder.WithPredicates(predicate.Or(changed, spoken))).
+		Watches(&v1alpha1.Fleet{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfFleet), builder.WithPredicates(changed)).
+		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).
+		Watches(&v1alpha1.CloudAccount{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).
+		WithOptions(controller.Options{RateLimiter: limiter()}).
+		Build(r)
+	if err != nil {
+		return nil, err
+	}
+	return func(context.Context) error {
+		for _, kind := range inventoryKinds {
+			if err := c.Watch(source.Kind[client.Object](mgr.GetCache(), partial(kind), r.onInventory(kind.Kind))); err != nil {
+				return err
+			}
+		}
+		return c.Watch(source.Kind[client.Object](mgr.GetCache(), partial(machineGVK), r.onMachine()))
+	}, nil
+}
+
+// onInventory has a cluster compared when an object of its inventory changes, and looked at when only its status does.
+func (r *ClusterReconciler) onInventory(kind string) handler.EventHandler {
+	react := func(o client.Object, deleted bool, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		name := o.GetLabels()[v1alpha1.ClusterLabel]
+		if name == "" {
+			return
+		}
+		key := client.ObjectKey{Namespace: o.GetNamespace(), Name: name}
+		if r.settled.touch(key, kind, o, deleted) {
+			q.Add(reconcile.Request{NamespacedName: key})
+			return
+		}
+		q.AddAfter(reconcile.Request{NamespacedName: key}, healthDelay)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			react(e.Object, false, q)
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if e.ObjectNew.GetLabels()[v1alpha1.ClusterLabel] != e.ObjectOld.GetLabels()[v1alpha1.ClusterLabel] {
+				react(e.ObjectOld, true, q)
+			}
+			react(e.ObjectNew, false, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			react(e.Object, true, q)
+		},
+	}
+}
+
+// onMachine has a cluster looked at when one of its Machines comes, goes or gets on.
+func (r *ClusterReconciler) onMachine() handler.EventHandler {
+	look := func(o client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		if name := o.GetLabels()["cluster.x-k8s.io/cluster-name"]; name != "" {
+			q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: name}}, healthDelay)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			look(e.Object, q)
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			look(e.ObjectNew, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			look(e.Object, q)
+		},
+	}
+}
+
+// clustersOfFleet maps a Fleet to its clusters: they say when it is gone.
+func (r *ClusterReconciler) clustersOfFleet(ctx context.Context, o client.Object) []reconcile.Request {
+	return requests(ctx, r.Client, o.GetNamespace(), func(c *v1alpha1.NutanixClusterSpec) bool {
+		return c.Annotations[v1alpha1.FleetAnnotation] == o.GetName()
+	})
+}
+
+// clustersIn maps an account or profile to the clusters that use it.
+func (r *ClusterReconciler) clustersIn(ctx context.Context, o client.Object) []reconcile.Request {
+	return requests(ctx, r.Client, o.GetNamespace(), func(c *v1alpha1.NutanixClusterSpec) bool { return uses(c, o) })
+}
+
+func uses(c *v1alpha1.NutanixClusterSpec, o client.Object) bool {
+	switch used := o.(type) {
+	case *v1alpha1.CloudAccount:
+		return c.Spec.AccountRef.Name == used.Name
+	case *v1alpha1.ClusterProfile:
+		for _, p := range c.Spec.Profiles {
+			if p.Name == used.Spec.Profile {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func requests(ctx context.Context, reader client.Reader, namespace string, wanted func(*v1alpha1.NutanixClusterSpec) bool) []reconcile.Request {
+	all := &v1alpha1.NutanixClusterSpecList{}
+	if err := reader.List(ctx, all, client.InNamespace(namespace)); err != nil {
+		return nil // the cache cannot fail once it is synced; the interval serves
+	}
+	var out []reconcile.Request
+	for i := range all.Items {
+		if wanted(&all.Items[i]) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+		}
+	}
+	return out
+}
+
+// setup of the account controller: accounts, the clusters that use them, and the Secrets that they name.
+func (r *AccountReconciler) setup(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("account").
+		For(&v1alpha1.CloudAccount{}, builder.WithPredicates(changed)).
+		Watches(&v1alpha1.NutanixClusterSpec{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+			c, ok := o.(*v1alpha1.NutanixClusterSpec)
+			if !ok {
+				return nil
+			}
+			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}}}
+		}), builder.WithPredicates(changed)).
+		WithOptions(controller.Options{RateLimiter: limiter()}).
+		Complete(r)
+}
+
+var _ = corev1.Secret{}
