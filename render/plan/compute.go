@@ -29,14 +29,15 @@ func Compute(pairs []Pair, o Options) Plan {
 		}
 	}
 	for _, p := range slices.Backward(pairs) {
-		if p.Want == nil && p.Live != nil {
+		if p.Want == nil && p.Live != nil && len(p.Foreign) == 0 {
 			c.unwanted(p)
 		}
 	}
 	return c.plan
 }
 
-// Deletion is the plan to delete a whole cluster with so many machines: one change, a Destroy.
+// Deletion is the plan to delete a whole cluster with so many machines: one change, a Destroy. Count an autoscaled pool
+// with its maximum, or the digest goes stale when the pool grows.
 func Deletion(cluster Ref, machines int) Plan {
 	return Plan{Cluster: cluster.Name, Changes: []Change{{
 		Object: cluster, Action: Delete, To: "deleted", Severity: v1alpha1.SeverityDestroy, Machines: machines,
@@ -177,7 +178,7 @@ func (c *computation) unwanted(p Pair) {
 // destroy plans the deletion of the Cluster alone: Cluster API takes the rest with it.
 func (c *computation) destroy(pairs []Pair, total int) {
 	for _, p := range pairs {
-		if p.Want != nil || p.Live == nil || p.Live.GetKind() != kindCluster {
+		if !deletes(p) {
 			continue
 		}
 		change := Deletion(RefOf(p.Live), total).Changes[0]
@@ -194,9 +195,14 @@ func deletedCluster(pairs []Pair) (total int, gone bool) {
 		}
 		n, _ := owned(p)
 		total += n
-		gone = gone || (p.Want == nil && p.Live.GetKind() == kindCluster)
+		gone = gone || deletes(p)
 	}
 	return total, gone
+}
+
+// deletes reports whether p is the Cluster and no longer wanted.
+func deletes(p Pair) bool {
+	return p.Want == nil && p.Live != nil && p.Live.GetKind() == kindCluster && len(p.Foreign) == 0
 }
 
 func liveCluster(pairs []Pair) *unstructured.Unstructured {

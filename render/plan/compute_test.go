@@ -249,3 +249,15 @@ func TestMarshal(t *testing.T) {
 		t.Error("not JSON")
 	}
 }
+
+// TestComputeNeverDeletesWhatIsNotOurs: an object outside the inventory stays, whoever lists it.
+func TestComputeNeverDeletesWhatIsNotOurs(t *testing.T) {
+	for _, kind := range []string{"Cluster", "MachineDeployment"} {
+		t.Run(kind, func(t *testing.T) {
+			p := Compute([]Pair{{Live: thing(t, coreAPI, kind, "x", "{replicas: 1}"), Foreign: []string{"kubectl"}}}, Options{})
+			if len(p.Objects) > 0 || len(p.Changes) > 0 {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}

@@ -179,10 +179,13 @@ func (g *gate) removals() {
 	}
 	for _, name := range rest {
 		r := g.in.Removals[name]
-		limit := g.in.Limits.Tighten(r.Limits).DeletedClusters
 		var over []string
-		if r.deletes() && deleted > limit {
-			over = append(over, overDeleted(deleted, limit))
+		switch own := g.in.Limits.Tighten(r.Limits).DeletedClusters; {
+		case !r.deletes():
+		case deleted > g.in.Limits.DeletedClusters:
+			over = append(over, overDeleted(deleted, g.in.Limits.DeletedClusters))
+		case own == 0:
+			over = append(over, overDeleted(1, own))
 		}
 		if vanishing*100 > g.in.Total*g.in.Limits.PrunedPercent {
 			over = append(over, overPruned(vanishing, g.in.Total, g.in.Limits.PrunedPercent))

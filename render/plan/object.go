@@ -44,21 +44,12 @@ var unshownAnnotations = []string{v1alpha1.ContentDigestAnnotation, "kubectl.kub
 // substance is a canonical copy of what counts in o: no status, nothing that the API server or others own, nothing that
 // a driftIgnore rule names.
 func substance(o *unstructured.Unstructured, ignore []v1alpha1.DriftIgnore) map[string]any {
-	if o == nil {
-		return nil
-	}
 	content, _ := canon(o.Object).(map[string]any)
-	for _, field := range []string{"status", "apiVersion", "kind"} {
-		delete(content, field)
-	}
+	without(content, "status", "apiVersion", "kind")
 	if meta, ok := content["metadata"].(map[string]any); ok {
-		for _, field := range unownedMetadata {
-			delete(meta, field)
-		}
+		without(meta, unownedMetadata...)
 		if annotations, ok := meta["annotations"].(map[string]any); ok {
-			for _, a := range unshownAnnotations {
-				delete(annotations, a)
-			}
+			without(annotations, unshownAnnotations...)
 			if len(annotations) == 0 {
 				delete(meta, "annotations")
 			}
@@ -73,6 +64,12 @@ func substance(o *unstructured.Unstructured, ignore []v1alpha1.DriftIgnore) map[
 		}
 	}
 	return content
+}
+
+func without(m map[string]any, fields ...string) {
+	for _, field := range fields {
+		delete(m, field)
+	}
 }
 
 // pointerEscapes undoes the two escapes of RFC 6901.

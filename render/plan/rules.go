@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -109,8 +110,7 @@ func (s subject) endpointInUse() bool {
 	if s.kind != kindNutanixCluster || s.computation.cluster == nil || !s.delta.hasTo {
 		return false
 	}
-	inUse := lookup(s.computation.cluster, s.delta.path...)
-	return inUse != nil && canon(inUse) == s.delta.to
+	return reflect.DeepEqual(canon(lookup(s.computation.cluster, s.delta.path...)), s.delta.to)
 }
 
 // kubernetesVersion measures from the oldest control-plane Machine, since Cluster API's webhook compares specs only and
