@@ -32,9 +32,10 @@ func readPack(r io.Reader, limits Limits) (*store, error) {
 	return p.store, nil
 }
 
+// packError gives what went wrong on the way a kind.
 func packError(err error) error {
-	if kindOf(err) != nil || errors.Is(err, errNoSuchWant) {
-		return err
+	if kindOf(err) == nil && refusesWant(err.Error()) { // Said inside the pack's stream.
+		return errNoSuchWant
 	}
 	return remoteSaid(err)
 }

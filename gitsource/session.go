@@ -35,6 +35,13 @@ type session interface {
 // hash; another fetch may still reach it.
 var errNoSuchWant = errors.New("the server refuses that commit")
 
+// refusesWant recognises the words for it of Git, other hosts and JGit.
+func refusesWant(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "not our ref") || strings.Contains(text, "unadvertised object") ||
+		(strings.Contains(text, "want ") && strings.Contains(text, "not valid"))
+}
+
 // decodeRefs reads a ref listing. An empty repository is an empty listing.
 func decodeRefs(r io.Reader) (*packp.AdvRefs, error) {
 	refs := packp.NewAdvRefs()
@@ -57,12 +64,15 @@ func decodePack(rc io.ReadCloser, req *packp.UploadPackRequest) (io.ReadCloser, 
 	buffered := bufio.NewReader(rc)
 	if line, ok := errorLine(buffered); ok {
 		_ = rc.Close()
+		if refusesWant(line) {
+			return nil, errNoSuchWant
+		}
 		return nil, serverText(line)
 	}
 	res := packp.NewUploadPackResponse(req)
 	if err := res.Decode(io.NopCloser(buffered)); err != nil {
 		_ = rc.Close()
-		return nil, remoteSaid(err)
+		return nil, packError(err)
 	}
 	var body io.Reader = res
 	switch {
@@ -100,9 +110,6 @@ func remoteSaid(err error) error {
 	}
 	if kindOf(err) != nil {
 		return err
-	}
-	if strings.Contains(err.Error(), "not our ref") { // Inside the pack's own stream.
-		return errNoSuchWant
 	}
 	return fail(ErrUnreachable, "the answer broke off or is not Git's protocol: %s", clean(err.Error()))
 }

@@ -159,11 +159,6 @@ func encodeRequest(w io.Writer, req *packp.UploadPackRequest) error {
 // serverText classifies what a host says in words.
 func serverText(text string) error {
 	low := strings.ToLower(text)
-	for _, s := range []string{"not our ref", "unadvertised object", "not valid"} { // Git, its hosts, JGit
-		if strings.Contains(low, s) {
-			return errNoSuchWant
-		}
-	}
 	for _, s := range []string{"not found", "does not exist", "does not appear to be a git", "could not be found", "no such"} {
 		if strings.Contains(low, s) {
 			return fail(ErrNotFound, "no such repository, or the credentials may not see it; check the URL and the Secret (the server says %q)", clean(text))
