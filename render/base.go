@@ -20,19 +20,30 @@ type base struct {
 func (b base) objects() ([]object, error) {
 	out := []object{b.capiCluster(), b.nutanixCluster(), b.controlPlane(), b.controlPlaneTemplate()}
 	for _, fd := range b.cluster.Spec.FailureDomains {
-		out = append(out, b.failureDomain(fd))
+		o := b.failureDomain(fd)
+		o.origin = "failure domain " + fd.Name + " of " + o.origin
+		out = append(out, o)
 	}
 	if or(b.cluster.Spec.ControlPlane.HealthCheck.Enabled, true) {
 		out = append(out, b.controlPlaneHealthCheck())
 	}
 	for _, pool := range b.cluster.Spec.NodePools {
-		out = append(out, b.machineDeployment(pool), b.poolTemplate(pool), b.poolConfig(pool))
-		if or(pool.HealthCheck.Enabled, true) {
-			out = append(out, b.poolHealthCheck(pool))
-		}
+		out = append(out, b.pool(pool)...)
 	}
 	ccm, err := b.cloudControllerManager()
 	return append(out, ccm...), err
+}
+
+// pool returns the objects of a node pool.
+func (b base) pool(pool v1alpha1.NodePool) []object {
+	out := []object{b.machineDeployment(pool), b.poolTemplate(pool), b.poolConfig(pool)}
+	if or(pool.HealthCheck.Enabled, true) {
+		out = append(out, b.poolHealthCheck(pool))
+	}
+	for i := range out {
+		out[i].origin = "node pool " + pool.Name + " of " + out[i].origin
+	}
+	return out
 }
 
 // Names of what is rendered are those of CAPX's own template.

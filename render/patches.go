@@ -58,22 +58,32 @@ func applyPatches(objects []object, p patches) ([]object, error) {
 	if err != nil {
 		return nil, p.relocate(err)
 	}
-	if len(after) != len(before) {
-		return nil, at(p.place, fmt.Errorf("a patch of %s removes or adds an object: patches only change objects", p.title))
+	if checkPatched(objects, after) != nil {
+		return nil, p.blame(objects, before, parsed)
 	}
 	out := slices.Clone(objects)
-	var errs []error
 	for i := range out {
-		if reflect.DeepEqual(before[i].Object, after[i].Object) {
-			continue
+		if !reflect.DeepEqual(before[i].Object, after[i].Object) {
+			out[i].Unstructured = after[i]
+			out[i].origin += ", patched by " + p.title
 		}
-		if err := checkPatched(objects[i], after[i]); err != nil {
-			errs = append(errs, at(p.place, fmt.Errorf("a patch of %s: %s: %w", p.title, describe(before[i]), err)))
-		}
-		out[i].Unstructured = after[i]
-		out[i].origin += ", patched by " + p.title
 	}
-	return out, errors.Join(errs...)
+	return out, nil
+}
+
+// blame returns the error of the first patch that does not keep to contents. It takes many builds, and only a mistake
+// pays for them.
+func (p patches) blame(objects []object, before []*unstructured.Unstructured, parsed []build.Patch) error {
+	for i := range parsed {
+		after, err := build.Apply(before, parsed[:i+1])
+		if err == nil {
+			err = checkPatched(objects, after)
+		}
+		if err != nil {
+			return at(p.place, fmt.Errorf("%s: %w", p.name(i), err))
+		}
+	}
+	return nil
 }
 
 // parse puts the variables in. A patch's name goes along as its origin, for relocate.
@@ -137,8 +147,21 @@ func substitutePatch(text string, values map[string]string) (string, error) {
 	return strings.Join(out, "\n---\n"), nil
 }
 
-// checkPatched tells whether a patch kept to contents.
-func checkPatched(before object, after *unstructured.Unstructured) error {
+// checkPatched tells whether patches kept to contents.
+func checkPatched(before []object, after []*unstructured.Unstructured) error {
+	if len(after) != len(before) {
+		return errors.New("it removes or adds an object: patches only change objects")
+	}
+	var errs []error
+	for i, o := range before {
+		if err := checkContents(o, after[i]); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", describe(o.Unstructured), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkContents(before object, after *unstructured.Unstructured) error {
 	for _, path := range identity {
 		was, _, _ := unstructured.NestedFieldNoCopy(before.Object, path...)
 		is, _, _ := unstructured.NestedFieldNoCopy(after.Object, path...)
@@ -147,10 +170,8 @@ func checkPatched(before object, after *unstructured.Unstructured) error {
 				strings.Join(path, "."), was, is)
 		}
 	}
-	for k := range after.Object {
-		if k == "status" {
-			return errors.New("it sets status: controllers own that")
-		}
+	if _, ok := after.Object["status"]; ok {
+		return errors.New("it sets status: controllers own that")
 	}
 	meta, _, _ := unstructured.NestedMap(after.Object, "metadata")
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
@@ -195,11 +216,18 @@ func checkOwners(before object, after *unstructured.Unstructured) error {
 	if after.GetKind() != kindCluster {
 		return nil
 	}
-	for _, path := range [][]string{{"spec", "topology"}, {"spec", "controlPlaneEndpoint"}} {
-		if _, ok, _ := unstructured.NestedFieldNoCopy(after.Object, path...); ok {
-			return fmt.Errorf("it sets %s: Refract renders plain objects, and Cluster API copies the endpoint from "+
-				"NutanixCluster", strings.Join(path, "."))
+	spec, _, _ := unstructured.NestedFieldNoCopy(after.Object, "spec")
+	fields, _ := spec.(tree)
+	for _, f := range ownedElsewhere {
+		if _, ok := fields[f.name]; ok {
+			return fmt.Errorf("it sets spec.%s: %s", f.name, f.reason)
 		}
 	}
 	return nil
+}
+
+// ownedElsewhere are fields of a Cluster that others own.
+var ownedElsewhere = []struct{ name, reason string }{
+	{"topology", "Refract renders plain objects, a ClusterClass would render them again"},
+	{"controlPlaneEndpoint", "Cluster API copies it from the NutanixCluster"},
 }
