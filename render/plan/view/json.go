@@ -46,8 +46,8 @@ type Cluster struct {
 	Foreign []plan.Foreign `json:"foreign"`
 }
 
-// JSON writes plans for machines, as one indented Document. It holds no secret value. An error is the writer's.
-func JSON(w io.Writer, plans ...plan.Plan) error {
+// NewDocument shows plans in the order given. It holds no secret value.
+func NewDocument(plans ...plan.Plan) Document {
 	doc := Document{APIVersion: Version, Kind: "PlanList", Summary: plan.Summarize(plans), Clusters: []Cluster{}}
 	for _, p := range plans {
 		doc.Clusters = append(doc.Clusters, Cluster{
@@ -56,10 +56,28 @@ func JSON(w io.Writer, plans ...plan.Plan) error {
 			Changes: append([]plan.Change{}, p.Changes...), Foreign: append([]plan.Foreign{}, p.Foreign...),
 		})
 	}
+	return doc
+}
+
+// NewDocument is the document over plans, for a caller that has more to say beside it.
+func NewDocument(plans ...plan.Plan) Document {
+	doc := Document{APIVersion: Version, Kind: "PlanList", Summary: plan.Summarize(plans), Clusters: []Cluster{}}
+	for _, p := range plans {
+		doc.Clusters = append(doc.Clusters, Cluster{
+			Cluster: p.Cluster, Digest: p.Digest(), Severity: p.Severity(), Summary: p.Summary(),
+			Recreated: p.Recreated(), Removed: p.Removed(), Predicted: p.Predicted,
+			Changes: append([]plan.Change{}, p.Changes...), Foreign: append([]plan.Foreign{}, p.Foreign...),
+		})
+	}
+	return doc
+}
+
+// JSON writes plans for machines, as one indented Document. It holds no secret value. An error is the writer's.
+func JSON(w io.Writer, plans ...plan.Plan) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(doc); err != nil {
+	if err := enc.Encode(NewDocument(plans...)); err != nil {
 		return fmt.Errorf("write plan as JSON: %w", err)
 	}
 	return nil

@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/flow"
+	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/render/build"
+	"github.com/refract-dev/refract/render/fleet"
+	"github.com/refract-dev/refract/render/plan"
+)
+
+// maxParallel bounds how many clusters are compared at once.
+const maxParallel = 4
+
+// scene is what a live plan is made from, beside the files.
+type scene struct {
+	declared
+	client    client.Client
+	namespace string
+	fleet     *v1alpha1.Fleet                         // nil: none was named
+	mirrors   map[string]*v1alpha1.NutanixClusterSpec // of the namespace, by name
+	profiles  []v1alpha1.ClusterProfile
+}
+
+func (f planFlags) proposeLive(ctx context.Context, d declared) (proposed, error) {
+	config, namespace, err := f.open()
+	if err != nil {
+		return proposed{}, err
+	}
+	if f.namespace == "" {
+		namespace = d.statedNamespace(namespace)
+	}
+	d.namespace = namespace
+	s := scene{declared: d, namespace: namespace, mirrors: map[string]*v1alpha1.NutanixClusterSpec{}}
+	if s.client, err = connect(config); err != nil {
+		return proposed{}, err
+	}
+	if err := s.look(ctx, f.fleet); err != nil {
+		return proposed{}, err
+	}
+	p, err := s.propose(ctx)
+	if err != nil {
+		return proposed{}, err
+	}
+	in := s.gateInput(p.plans)
+	p.kept = s.removals(&in)
+	for _, name := range slices.Sorted(maps.Keys(in.Removals)) {
+		p.plans = append(p.plans, in.Removals[name].Plan)
+	}
+	p.decisions = plan.Gate(in).Decisions
+	return p, nil
+}
+
+// statedNamespace is the one that the files say, which is the same in all of them; otherwise the default.
+func (d declared) statedNamespace(otherwise string) string {
+	for _, c := range d.Clusters {
+		if c.Object.Namespace != "" {
+			return c.Object.Namespace
+		}
+	}
+	return otherwise
+}
+
+// look reads what Refract itself knows about the namespace.
+func (s *scene) look(ctx context.Context, fleetName string) error {
+	clusters := &v1alpha1.NutanixClusterSpecList{}
+	if err := s.client.List(ctx, clusters, client.InNamespace(s.namespace)); err != nil {
+		return fmt.Errorf("listing NutanixClusterSpecs in namespace %s: %w", s.namespace, err)
+	}
+	for i := range clusters.Items {
+		s.mirrors[clusters.Items[i].Name] = &clusters.Items[i]
+	}
+	profiles := &v1alpha1.ClusterProfileList{}
+	if err := s.client.List(ctx, profiles, client.InNamespace(s.namespace)); err != nil {
+		return fmt.Errorf("listing ClusterProfiles in namespace %s: %w", s.namespace, err)
+	}
+	s.profiles = profiles.Items
+	if fleetName == "" {
+		return nil
+	}
+	s.fleet = &v1alpha1.Fleet{}
+	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: fleetName}, s.fleet)
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("namespace %s has no Fleet %s; name another by --fleet or --namespace", s.namespace, fleetName)
+	}
+	return err
+}
+
+// propose plans every usable cluster.
+func (s *scene) propose(ctx context.Context) (proposed, error) {
+	p := proposed{live: true}
+	type answer struct {
+		plan     plan.Plan
+		mistakes []*build.Error
+	}
+	answers := make([]answer, len(s.Clusters))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxParallel)
+	for i, c := range s.Clusters {
+		if c.Err != nil {
+			continue
+		}
+		group.Go(func() error {
+			one, err := s.proposeOne(ctx, c)
+			if known := new(build.Error); errors.As(err, &known) {
+				answers[i].mistakes = placed(c, err)
+				return nil
+			}
+			answers[i].plan = one
+			if err != nil {
+				return fmt.Errorf("planning cluster %s: %w", c.Object.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return proposed{}, err
+	}
+	for i, c := range s.Clusters {
+		p.mistakes = append(p.mistakes, answers[i].mistakes...)
+		if c.Err == nil && len(answers[i].mistakes) == 0 {
+			p.plans = append(p.plans, answers[i].plan)
+		}
+	}
+	return p, nil
+}
+
+func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, error) {
+	if err := s.changedProfile(c); err != nil {
+		return plan.Plan{}, err
+	}
+	ignore := c.Object.Spec.DriftIgnore
+	live := kube.Cluster{
+		Client: s.client, Reader: s.client, Namespace: s.namespace, Name: c.Object.Name,
+		Ignore: ignore, Adopt: c.Object.Spec.Adopt,
+	}
+	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Ignore: ignore})
+	return one.Plan, err
+}
+
+// changedProfile finds another content under a profile version that is in use: versions are immutable.
+func (s *scene) changedProfile(c fleet.Cluster) error {
+	for _, p := range c.Profiles {
+		wanted := p.Object.Spec
+		for i := range s.profiles {
+			have := &s.profiles[i]
+			same := have.Spec.Profile == wanted.Profile && have.Spec.Version == wanted.Version
+			if same && have.Status.ContentDigest != "" && have.Status.ContentDigest != p.ContentDigest {
+				return build.At(p.Place.Path, p.Place.Line, fmt.Errorf(
+					"profile %s@%s is in use with another content, and a version never changes: make a new version, and leave %s as it was",
+					wanted.Profile, wanted.Version, wanted.Version))
+			}
+		}
+	}
+	return nil
+}
+
+func (s *scene) gateInput(plans []plan.Plan) plan.GateInput {
+	in := plan.GateInput{
+		Namespace: s.namespace, Limits: plan.LimitsFrom(v1alpha1.Limits{}),
+		Clusters: map[string]plan.ClusterInput{}, Removals: map[string]plan.RemovalInput{},
+	}
+	if s.fleet != nil {
+		in.Fleet, in.Limits = s.fleet.Name, plan.LimitsFrom(s.fleet.Spec.Limits)
+	}
+	for _, p := range plans {
+		c := plan.ClusterInput{Plan: p}
+		if mirror := s.mirrors[p.Cluster]; mirror != nil {
+			c.Limits = mirror.Spec.Limits // the accepted ones: a commit does not loosen its own gate
+		}
+		in.Clusters[p.Cluster] = c
+	}
+	return in
+}
+
+// removals adds the clusters of the Fleet whose files are not below PATH, and says why others stay.
+func (s *scene) removals(in *plan.GateInput) map[string]string {
+	kept := map[string]string{}
+	if s.fleet == nil {
+		return kept
+	}
+	for name, mirror := range s.mirrors {
+		if mirror.Annotations[v1alpha1.FleetAnnotation] != s.fleet.Name {
+			continue
+		}
+		in.Total++
+		if _, ok := s.find(name); ok || !mirror.DeletionTimestamp.IsZero() {
+			continue
+		}
+		ref := plan.Ref{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "Cluster", Namespace: s.namespace, Name: name}
+		switch {
+		case !s.Complete:
+			kept[name] = "a file below PATH could not be understood, so it is not known whether this cluster is still declared"
+			continue
+		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionOrphan:
+			in.Removals[name] = plan.RemovalInput{Plan: plan.Orphan(ref), Limits: mirror.Spec.Limits}
+		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete:
+			machines := int(mirror.Status.ControlPlane.Desired) + int(mirror.Status.Workers.Desired)
+			in.Removals[name] = plan.RemovalInput{Plan: plan.Deletion(ref, machines), Limits: mirror.Spec.Limits}
+		default:
+			kept[name] = "its file is gone, and deletion policy Protect keeps the cluster with its last spec; to remove it commit deletionPolicy Delete or Orphan first"
+		}
+		in.Vanishing++
+	}
+	return kept
+}
