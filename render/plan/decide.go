@@ -32,13 +32,12 @@ type gate struct {
 	result GateResult
 }
 
-// holding is one held plan; without a digest no approval can help it.
+// holding is one held plan.
 type holding struct {
-	plan     Plan
-	reason   string
-	why      string
-	fleet    bool // only the Fleet's approvers may let it go on
-	helpless bool
+	plan   Plan
+	reason string
+	why    string
+	fleet  bool // only the Fleet's approvers may let it go on
 }
 
 func (g *gate) accept(name string, approved bool) {
@@ -90,9 +89,9 @@ func (g *gate) settled(name string, c ClusterInput) bool {
 	p := c.Plan
 	switch {
 	case len(p.Foreign) > 0:
-		g.held[name] = holding{plan: p, reason: v1alpha1.AlreadyExistsReason, why: foreignMessage(p), helpless: true}
-	case p.Severity() == v1alpha1.SeverityForbidden:
-		g.held[name] = holding{plan: p, reason: v1alpha1.ForbiddenReason, why: forbiddenMessage(p), helpless: true}
+		g.held[name] = holding{plan: p, reason: v1alpha1.AlreadyExistsReason, why: foreignMessage(p)}
+	case !p.Approvable():
+		g.held[name] = holding{plan: p, reason: v1alpha1.ForbiddenReason, why: forbiddenMessage(p)}
 	case p.Digest() == "":
 		g.accept(name, false)
 	case c.Unfinished != nil && p.CoveredBy(c.Unfinished.Plan):
@@ -208,7 +207,7 @@ func (r RemovalInput) deletes() bool { return r.Plan.Severity() == v1alpha1.Seve
 // finish lets go on what the Fleet's digest approves and words the rest.
 func (g *gate) finish() {
 	for name, h := range g.held {
-		if !h.helpless {
+		if h.plan.Approvable() {
 			g.result.Held[name] = h.plan
 		}
 	}
@@ -222,7 +221,7 @@ func (g *gate) finish() {
 	}
 	for name, h := range g.held {
 		d := Decision{Reason: h.reason, Message: h.why}
-		if !h.helpless {
+		if h.plan.Approvable() {
 			d.Digest = h.plan.Digest()
 			d.Message += " " + g.howTo(name, h)
 		}

@@ -33,11 +33,12 @@ func (p Plan) Digest() string {
 	return digestOf([]byte(strings.Join(append(head, lines...), "\n")))
 }
 
-// FleetDigest identifies held plans by cluster name; empty when none of them has a digest.
+// FleetDigest identifies held plans by cluster name. Plans that no approval can help do not count, as in
+// GateResult.Held; without any other it is empty.
 func FleetDigest(held map[string]Plan) string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(held)) {
-		if d := held[name].Digest(); d != "" {
+		if d := held[name].Digest(); d != "" && held[name].Approvable() {
 			lines = append(lines, compact([]any{name, d}))
 		}
 	}
@@ -45,6 +46,12 @@ func FleetDigest(held map[string]Plan) string {
 		return ""
 	}
 	return digestOf([]byte(strings.Join(append([]string{digestVersion, "fleet"}, lines...), "\n")))
+}
+
+// Approvable reports whether a person's word can let p go on: nothing in it is Forbidden and no foreign object is in the
+// way.
+func (p Plan) Approvable() bool {
+	return len(p.Foreign) == 0 && Rank(p.Severity()) < Rank(v1alpha1.SeverityForbidden)
 }
 
 // counts reports whether a change is anything to approve.

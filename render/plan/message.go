@@ -9,7 +9,7 @@ import (
 
 // ApproveCommand is the command line that approves a plan: of a cluster, or with an empty cluster of the Fleet.
 func ApproveCommand(namespace, fleet, cluster, digest string) string {
-	target := "nutanixclusterspec/" + cluster
+	target := "cluster/" + cluster
 	if cluster == "" {
 		target = "fleet/" + fleet
 	}

@@ -59,19 +59,6 @@ func NewDocument(plans ...plan.Plan) Document {
 	return doc
 }
 
-// NewDocument is the document over plans, for a caller that has more to say beside it.
-func NewDocument(plans ...plan.Plan) Document {
-	doc := Document{APIVersion: Version, Kind: "PlanList", Summary: plan.Summarize(plans), Clusters: []Cluster{}}
-	for _, p := range plans {
-		doc.Clusters = append(doc.Clusters, Cluster{
-			Cluster: p.Cluster, Digest: p.Digest(), Severity: p.Severity(), Summary: p.Summary(),
-			Recreated: p.Recreated(), Removed: p.Removed(), Predicted: p.Predicted,
-			Changes: append([]plan.Change{}, p.Changes...), Foreign: append([]plan.Foreign{}, p.Foreign...),
-		})
-	}
-	return doc
-}
-
 // JSON writes plans for machines, as one indented Document. It holds no secret value. An error is the writer's.
 func JSON(w io.Writer, plans ...plan.Plan) error {
 	enc := json.NewEncoder(w)

@@ -38,7 +38,7 @@ func writeCluster(b *strings.Builder, p plan.Plan, summary bool) {
 	if p.Predicted {
 		b.WriteString("  predicted from the files; the API server was not asked\n")
 	}
-	if d := p.Digest(); d != "" && p.Severity() != v1alpha1.SeverityForbidden && len(p.Foreign) == 0 {
+	if d := p.Digest(); d != "" && p.Approvable() {
 		fmt.Fprintf(b, "  digest %s\n", d) // of a refused plan there is nothing to approve
 	}
 	for _, f := range p.Foreign {
