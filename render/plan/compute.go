@@ -70,6 +70,7 @@ func (c *computation) wanted(p Pair) {
 		return
 	}
 	before := len(c.plan.Changes)
+	c.plan.Predicted = c.plan.Predicted || (p.DryRun == nil && p.Refused == "")
 	if p.Live == nil {
 		c.create(p, ref)
 	} else {
@@ -147,7 +148,6 @@ func (c *computation) deltas(p Pair) []delta {
 	target := p.DryRun
 	if target == nil {
 		target = p.Want
-		c.plan.Predicted = c.plan.Predicted || p.Refused == ""
 	}
 	d.compare(nil, side{substance(p.Live, c.options.Ignore), true}, side{substance(target, c.options.Ignore), true})
 	return d.deltas
