@@ -43,7 +43,7 @@ func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	err := r.reconcile(ctx, a)
 	a.Status.ObservedGeneration = a.Generation
 	result, err := conclude(a, err, "", fmt.Sprintf("credentials are distributed to %d clusters (they are not proved against Prism Central yet)", a.Status.Clusters), accountInterval)
-	if patchErr := patchStatus(ctx, r.Client, before, a); client.IgnoreNotFound(patchErr) != nil {
+	if patchErr := applyWhole(ctx, r.Client, a, v1alpha1.CloudAccountKind, before.Status, a.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
 	return result, ignoreCanceled(ctx, err)

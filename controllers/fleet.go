@@ -11,7 +11,6 @@ import (
 	kuberecord "k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/gitsource"
@@ -79,7 +78,7 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	before := f.DeepCopy()
 	s, stepErr := r.reconcile(ctx, f)
 	result, err := r.report(f, s, stepErr)
-	if patchErr := patchStatus(ctx, r.Client, before, f); patchErr != nil {
+	if patchErr := applyWhole(ctx, r.Client, f, v1alpha1.FleetKind, before.Status, f.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
 	r.announce(before, f)
@@ -127,7 +126,7 @@ func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.R
 		f.Status.SetLastHandledReconcileRequest(token)
 	}
 	if s != nil {
-		s.count(f)
+		s.count(f, r.Now())
 	}
 	if s != nil && s.read() {
 		f.Status.LastAttemptedRevision = s.revision.String()
@@ -196,11 +195,4 @@ func (r *FleetReconciler) settle(f *v1alpha1.Fleet, s *scene) {
 func token(f *v1alpha1.Fleet) string {
 	requested, _ := meta.ReconcileAnnotationValue(f.Annotations)
 	return fmt.Sprint(f.Generation, requested, f.Annotations[v1alpha1.ApprovedPlanAnnotation])
-}
-
-// logOf names the Fleet in log lines; controller-runtime has added it already.
-func logOf(ctx context.Context) interface {
-	Info(msg string, keysAndValues ...any)
-} {
-	return log.FromContext(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -195,7 +196,7 @@ func (s *scene) referencesDiffer(c *fleet.Cluster) bool {
 }
 
 // count fills the numbers of a Fleet's status, and what is held.
-func (s *scene) count(f *v1alpha1.Fleet) {
+func (s *scene) count(f *v1alpha1.Fleet, now time.Time) {
 	counts := v1alpha1.ClusterCounts{}
 	for _, c := range s.mirrors {
 		counts.Total++
@@ -217,7 +218,7 @@ func (s *scene) count(f *v1alpha1.Fleet) {
 		}
 	}
 	f.Status.Clusters = counts
-	s.countHeld(f)
+	s.countHeld(f, now)
 	f.Status.TotalFailures = int32(min(len(s.failures), 1<<30)) //nolint:gosec // bounded
 	f.Status.Failures = s.failures[:min(len(s.failures), maxFailures)]
 }
@@ -225,10 +226,18 @@ func (s *scene) count(f *v1alpha1.Fleet) {
 // maxFailures is how many failures a status lists.
 const maxFailures = 50
 
-func (s *scene) countHeld(f *v1alpha1.Fleet) {
+// countHeld sums up what is held. A digest keeps the time at which it was first shown; after a week nobody can approve
+// it any more, and unless somebody tried it is shown anew.
+func (s *scene) countHeld(f *v1alpha1.Fleet, now time.Time) {
 	held := v1alpha1.PlanStatus{Digest: s.gated.Digest, Severity: s.gated.Severity, Summary: s.gated.Summary}
-	if held.Digest != "" && held.Digest == f.Status.Plan.Digest {
-		held.RecordedAt = f.Status.Plan.RecordedAt
+	if held.Digest != "" {
+		shown := metav1.NewTime(now.UTC().Truncate(time.Second))
+		held.RecordedAt = &shown
+		before := f.Status.Plan
+		tried := f.Annotations[v1alpha1.ApprovedPlanAnnotation] != ""
+		if before.Digest == held.Digest && before.RecordedAt != nil && (tried || !plan.Expired(before.RecordedAt.Time, now)) {
+			held.RecordedAt = before.RecordedAt
+		}
 	}
 	f.Status.Plan = held
 }

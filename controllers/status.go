@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -101,15 +100,16 @@ func toMap(v any) (map[string]any, error) {
 	return m, nil
 }
 
-// patchStatus writes the status of an object that has one writer, if it differs from before.
-func patchStatus[T client.Object](ctx context.Context, c client.Client, before, after T) error {
+// applyWhole applies the status of an object that has one writer, if it differs from before.
+func applyWhole(ctx context.Context, c client.Client, obj client.Object, kind string, before, after any) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	if err := c.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("writing the status of %s: %w", client.ObjectKeyFromObject(after), err)
+	status, err := toMap(after)
+	if err != nil {
+		return err
 	}
-	return nil
+	return applyStatus(ctx, c, obj, kind, v1alpha1.FleetFieldManager, status)
 }
 
 // conditionOf returns a condition or nil.
@@ -121,13 +121,4 @@ func conditionOf(obj conditioned, t string) *metav1.Condition {
 func shortRevision(revision string) string {
 	hash := revision[strings.LastIndex(revision, ":")+1:]
 	return hash[:min(7, len(hash))]
-}
-
-// gvkOf names a typed object's kind, for events and messages.
-func kindOf(scheme *runtime.Scheme, obj client.Object) string {
-	kinds, _, err := scheme.ObjectKinds(obj)
-	if err != nil || len(kinds) == 0 {
-		return fmt.Sprintf("%T", obj)
-	}
-	return kinds[0].Kind
 }

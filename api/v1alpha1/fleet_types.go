@@ -54,7 +54,7 @@ type GitSource struct {
 	// ref to follow. Default: branch main.
 	// +kubebuilder:default={branch: main}
 	// +optional
-	Ref GitRef `json:"ref,omitempty"`
+	Ref GitRef `json:"ref,omitempty,omitzero"`
 	// path below which files are read, relative to the repository's root. Default: the whole repository.
 	// +kubebuilder:default="./"
 	// +kubebuilder:validation:MaxLength=1024

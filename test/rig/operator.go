@@ -1,0 +1,51 @@
+package rig
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/refract-dev/refract/controllers"
+)
+
+// Operator is Refract running in this process.
+type Operator struct {
+	config  *rest.Config
+	options controllers.Options
+
+	mu     sync.Mutex
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// NewOperator makes an operator that acts as config says; Start starts it.
+func NewOperator(config *rest.Config, o controllers.Options) *Operator {
+	o.MetricsAddress, o.HealthAddress = "0", ""
+	o.AllowInsecureGit, o.RelaxedNames = true, true
+	own := rest.CopyConfig(config)
+	own.UserAgent = "refract"
+	return &Operator{config: own, options: o}
+}
+
+// Start starts the operator, or starts it again after Stop.
+func (o *Operator) Start(ctx context.Context) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ctx, o.cancel = context.WithCancel(ctx)
+	o.done = make(chan error, 1)
+	done := o.done
+	go func() { done <- controllers.Run(ctx, o.config, o.options) }()
+}
+
+// Stop stops the operator and waits for it; the error is why it ended.
+func (o *Operator) Stop() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.cancel == nil {
+		return nil
+	}
+	o.cancel()
+	o.cancel = nil
+	return <-o.done
+}
