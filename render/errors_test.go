@@ -16,6 +16,20 @@ func json6902(kind, operations string) v1alpha1.Patch {
 	return v1alpha1.Patch{Target: &v1alpha1.PatchTarget{Kind: kind}, Patch: operations}
 }
 
+// builtLayer returns the built layer of a name.
+func builtLayer(t *testing.T, in Inputs, name string) *fleet.Layer {
+	t.Helper()
+	for _, p := range in.Profiles {
+		for i := range p.Layers {
+			if p.Layers[i].Name == name {
+				return &p.Layers[i]
+			}
+		}
+	}
+	t.Fatalf("no built layer %s", name)
+	return nil
+}
+
 // TestErrors holds that a mistake is refused with its place and with who made it.
 func TestErrors(t *testing.T) {
 	patched := func(kind, operations string) func(*Inputs) {
@@ -128,20 +142,20 @@ func TestErrors(t *testing.T) {
 		},
 		"ObjectVariable": {
 			func(in *Inputs) {
-				set(in.Profiles[0].Layers[1].Objects[0].Object, "${{ nothing }}", "data", "x")
+				set(builtLayer(t, *in, "cilium").Objects[0].Object, "${{ nothing }}", "data", "x")
 			},
 			[]string{profilePlace, "layer cilium of profile standard@1.4.0", "ConfigMap kube-system/cilium-config", `"nothing"`},
 		},
 		"VariableNotSet": {
 			func(in *Inputs) { delete(in.Cluster.Spec.Profiles[1].Variables, "zone") },
-			[]string{clusterPlace, "profile standard", "variable zone has no default"},
+			[]string{clusterPlace, "variable zone of profile standard has no default"},
 		},
 		"VariableNotDeclared": {
 			func(in *Inputs) { in.Cluster.Spec.Profiles[0].Variables = map[string]string{"zoen": "x"} },
-			[]string{clusterPlace, "profile policies has no variable zoen"},
+			[]string{clusterPlace, "profile policies 0.3.0-rc.1 has no variable zoen", "did you mean zone?"},
 		},
 		"ProfileMissing": {
-			func(in *Inputs) { in.Profiles = in.Profiles[:1] },
+			func(in *Inputs) { in.Profiles = in.Profiles[1:] },
 			[]string{clusterPlace, "profile policies 0.3.0-rc.1 is not there"},
 		},
 		"NoMachineLayers": {
@@ -150,25 +164,29 @@ func TestErrors(t *testing.T) {
 		},
 		"TwoMachineLayers": {
 			func(in *Inputs) {
-				p := in.Profiles[1].Object
+				p := in.Profiles[0].Object
 				p.Spec.Layers = append(p.Spec.Layers, *layer(in, "ubuntu"))
 				p.Spec.Layers[1].OS = &v1alpha1.OSLayer{Image: &v1alpha1.Identifier{Name: "other"}}
 			},
 			[]string{clusterPlace, "layer ubuntu of profile policies@0.3.0-rc.1 and layer ubuntu of profile standard@1.4.0"},
 		},
 		"LayerNotBuilt": {
-			func(in *Inputs) { in.Profiles[0].Layers = in.Profiles[0].Layers[:1] },
+			func(in *Inputs) { builtLayer(t, *in, "cilium").Name = "other" },
+			[]string{profilePlace, "layer cilium of profile standard@1.4.0", "not built", "Fleet"},
+		},
+		"LayerEmpty": {
+			func(in *Inputs) { builtLayer(t, *in, "cilium").Objects = nil },
 			[]string{profilePlace, "layer cilium of profile standard@1.4.0", "no objects"},
 		},
 		"LayerObjectTooLarge": {
 			func(in *Inputs) {
-				set(in.Profiles[0].Layers[1].Objects[0].Object, strings.Repeat("x", chunkBytes), "data", "x")
+				set(builtLayer(t, *in, "cilium").Objects[0].Object, strings.Repeat("x", chunkBytes), "data", "x")
 			},
 			[]string{profilePlace, "layer cilium of profile standard@1.4.0", "ConfigMap kube-system/cilium-config has 9"},
 		},
 		"SameLayerNameTwice": {
 			func(in *Inputs) {
-				layer(in, "quotas").Name, in.Profiles[1].Layers[0].Name = "cilium", "cilium"
+				layer(in, "quotas").Name, builtLayer(t, *in, "quotas").Name = "cilium", "cilium"
 			},
 			[]string{clusterPlace, "two objects are called", "layer cilium of profile policies@0.3.0-rc.1"},
 		},
@@ -227,12 +245,12 @@ func TestChunks(t *testing.T) {
 	in := load(t, "layers")
 	var objects []*unstructured.Unstructured
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
-		o := in.Profiles[0].Layers[1].Objects[0].DeepCopy()
+		o := builtLayer(t, in, "cilium").Objects[0].DeepCopy()
 		o.SetName(name)
 		set(o.Object, strings.Repeat(name, chunkBytes/2-1024), "data", "x")
 		objects = append(objects, o)
 	}
-	in.Profiles[0].Layers[1].Objects = objects
+	builtLayer(t, in, "cilium").Objects = objects
 	rendered := render(t, in).Named(nil, all)
 	for _, name := range []string{"shop-cilium", "shop-cilium-1", "shop-cilium-2"} {
 		data, _, err := unstructured.NestedString(get(t, rendered, kindConfigMap, name).Object, "data", resourceSetKey)

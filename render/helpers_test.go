@@ -3,9 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/json"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -13,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/refract-dev/refract/api/v1alpha1"
-	"github.com/refract-dev/refract/render/build"
 	"github.com/refract-dev/refract/render/fleet"
 )
 
@@ -32,52 +28,17 @@ func goldenClusters(t testing.TB) []string {
 	return out
 }
 
-// load reads the inputs of a golden cluster, with layers built.
+// load decodes a golden cluster, as the Fleet controller does.
 func load(t testing.TB, name string) Inputs {
 	t.Helper()
-	files := os.DirFS(filepath.Join("testdata", "clusters", name))
-	return loadFrom(t, files, "fleet.yaml")
-}
-
-func loadFrom(t testing.TB, files fs.FS, file string) Inputs {
-	t.Helper()
-	data, err := fs.ReadFile(files, file)
+	decoded, err := fleet.Decode(os.DirFS(filepath.Join("testdata", "clusters", name)), ".", fleet.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	docs, err := build.Split(file, data)
-	if err != nil {
-		t.Fatal(err)
+	if len(decoded.Clusters) != 1 {
+		t.Fatalf("%s declares %d clusters, want one", name, len(decoded.Clusters))
 	}
-	var in Inputs
-	for _, d := range docs {
-		place := fleet.Place{Path: d.Path, Line: d.Line}
-		switch d.Kind {
-		case "CloudAccount":
-			in.Account = decode[v1alpha1.CloudAccount](t, d)
-		case "ClusterProfile":
-			p := decode[v1alpha1.ClusterProfile](t, d)
-			in.Profiles = append(in.Profiles, Profile{Object: p, Layers: buildLayers(t, files, file, p), Place: place})
-		case "NutanixClusterSpec":
-			in.Cluster, in.Place = decode[v1alpha1.NutanixClusterSpec](t, d), place
-		default:
-			t.Fatalf("%s:%d: kind %s", file, d.Line, d.Kind)
-		}
-	}
-	return in
-}
-
-func decode[T any](t testing.TB, d build.Document) *T {
-	t.Helper()
-	value, mistakes := d.Object()
-	if len(mistakes) > 0 {
-		t.Fatal(build.Join(mistakes))
-	}
-	data, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strict[T](t, data)
+	return FromFleet(decoded.Clusters[0])
 }
 
 // strict decodes JSON and fails on fields that T does not have.
@@ -88,32 +49,6 @@ func strict[T any](t testing.TB, data []byte) *T {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(out); err != nil {
 		t.Fatalf("%v in\n%s", err, data)
-	}
-	return out
-}
-
-func buildLayers(t testing.TB, files fs.FS, file string, p *v1alpha1.ClusterProfile) []fleet.Layer {
-	t.Helper()
-	var out []fleet.Layer
-	for _, l := range p.Spec.Layers {
-		var objects []build.Object
-		var err error
-		switch {
-		case l.Kustomize != nil:
-			objects, err = build.Directory(files, path.Join(path.Dir(file), l.Kustomize.Path))
-		case l.Manifests != nil:
-			objects, err = build.Manifests(files, l.Manifests.Paths)
-		default:
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		built := fleet.Layer{Name: l.Name}
-		for _, o := range objects {
-			built.Objects = append(built.Objects, o.Unstructured)
-		}
-		out = append(out, built)
 	}
 	return out
 }

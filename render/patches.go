@@ -16,8 +16,8 @@ import (
 	"github.com/refract-dev/refract/render/fleet"
 )
 
-// ErrPathNeedsFleet says that a patch names a file and no Fleet has put the file's content into the object.
-var ErrPathNeedsFleet = errors.New("path is read by a Fleet only: write the patch inline, or declare the object in Git")
+// ErrPathNeedsFleet says that a patch or layer names a file and that no Fleet has read it.
+var ErrPathNeedsFleet = errors.New("path is read by a Fleet only: declare the object in Git, or write the patch inline")
 
 // patches are those of one layer or of the cluster, to be applied together.
 type patches struct {

@@ -84,12 +84,16 @@ func placeOf(place fleet.Place, annotations map[string]string) fleet.Place {
 	if place.Path != "" {
 		return place
 	}
-	path, line, _ := strings.Cut(annotations[v1alpha1.FileAnnotation], ":")
-	n, err := strconv.Atoi(line)
-	if err != nil {
-		n = 0
+	path := annotations[v1alpha1.FileAnnotation]
+	colon := strings.LastIndex(path, ":")
+	if colon < 0 {
+		return fleet.Place{Path: path}
 	}
-	return fleet.Place{Path: path, Line: n}
+	line, err := strconv.Atoi(path[colon+1:])
+	if err != nil {
+		return fleet.Place{Path: path}
+	}
+	return fleet.Place{Path: path[:colon], Line: line}
 }
 
 // at gives err the place, when there is one.

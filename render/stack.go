@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,7 +30,9 @@ type layer struct {
 	place fleet.Place
 	// values of the profile's variables.
 	values map[string]string
-	built  []*unstructured.Unstructured
+	// built are the objects of a layer of type Network, Storage or AddOn, if isBuilt.
+	built   []*unstructured.Unstructured
+	isBuilt bool
 }
 
 // layerOrder is the order in which types of layers are rendered.
@@ -66,7 +67,7 @@ func newStack(in Inputs) (stack, error) {
 
 // profile returns the layers of p with the variables of the cluster's reference to it.
 func (s stack) profile(p Profile, reference v1alpha1.ProfileReference) ([]layer, error) {
-	values, err := variables(p.Object.Spec, reference)
+	values, err := fleet.Values(p.Object.Spec, reference.Variables)
 	if err != nil {
 		return nil, s.clusterError(err)
 	}
@@ -78,7 +79,7 @@ func (s stack) profile(p Profile, reference v1alpha1.ProfileReference) ([]layer,
 		l.title = fmt.Sprintf("layer %s of profile %s@%s", spec.Name, p.Object.Spec.Profile, p.Object.Spec.Version)
 		for _, built := range p.Layers {
 			if built.Name == spec.Name {
-				l.built = built.Objects
+				l.built, l.isBuilt = built.Objects, true
 			}
 		}
 		if err := l.substitute(); err != nil {
@@ -107,29 +108,6 @@ func (s stack) complete() error {
 		}
 	}
 	return nil
-}
-
-// variables returns the values of a profile's variables: the cluster's, else the default.
-func variables(p v1alpha1.ClusterProfileSpec, reference v1alpha1.ProfileReference) (map[string]string, error) {
-	out := map[string]string{}
-	var errs []error
-	for _, v := range p.Variables {
-		value, ok := reference.Variables[v.Name]
-		if !ok && v.Default == nil {
-			errs = append(errs, fmt.Errorf("profile %s: variable %s has no default: set it in spec.profiles", p.Profile, v.Name))
-			continue
-		}
-		if !ok {
-			value = *v.Default
-		}
-		out[v.Name] = value
-	}
-	for _, name := range slices.Sorted(maps.Keys(reference.Variables)) {
-		if !slices.ContainsFunc(p.Variables, func(v v1alpha1.Variable) bool { return v.Name == name }) {
-			errs = append(errs, fmt.Errorf("profile %s has no variable %s: take it out of spec.profiles", p.Profile, name))
-		}
-	}
-	return out, errors.Join(errs...)
 }
 
 // substitute puts the variables into the layer's own fields and objects. Patches are left for patches.
@@ -186,6 +164,9 @@ func (s stack) workloads() ([]object, error) {
 }
 
 func (l layer) deliver(c *v1alpha1.NutanixClusterSpec) ([]object, error) {
+	if !l.isBuilt {
+		return nil, fmt.Errorf("the layer is not built: %w", ErrPathNeedsFleet)
+	}
 	if len(l.built) == 0 {
 		return nil, errors.New("the layer has no objects: look at what its path holds")
 	}
