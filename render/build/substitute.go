@@ -59,21 +59,26 @@ func References(obj map[string]any) []Reference {
 	return slices.Compact(out)
 }
 
-// substitute rewrites the string scalars below v and returns v.
-func substitute(v any, field string, rewrite func(field, s string) string) any {
+// substitute rewrites the string scalars below v. What does not change is not written: many readers may share it.
+func substitute(v any, field string, rewrite func(field, s string) string) {
+	each := func(field string, child any, set func(string)) {
+		s, isText := child.(string)
+		if !isText {
+			substitute(child, field, rewrite)
+		} else if changed := rewrite(field, s); changed != s {
+			set(changed)
+		}
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			v[key] = substitute(v[key], join(field, key), rewrite)
+			each(join(field, key), v[key], func(s string) { v[key] = s })
 		}
 	case []any:
 		for i := range v {
-			v[i] = substitute(v[i], field+"["+strconv.Itoa(i)+"]", rewrite)
+			each(field+"["+strconv.Itoa(i)+"]", v[i], func(s string) { v[i] = s })
 		}
-	case string:
-		return rewrite(field, v)
 	}
-	return v
 }
 
 func join(field, key string) string {
