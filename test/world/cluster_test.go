@@ -2,13 +2,18 @@ package world
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -51,6 +56,7 @@ func TestClusterLife(t *testing.T) {
 	c.within("five machines run and the cluster is available", func() error { return c.complete("v1.33.4") })
 	c.vms(5)
 	c.nodes("v1.33.4", 5)
+	c.within("the layers are in the workload cluster", c.layers)
 
 	t.Run("AdmissionIsReal", func(t *testing.T) {
 		err := admin.Patch(ctx, c.object("KubeadmControlPlane"), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":2}}`)))
@@ -204,8 +210,8 @@ func (c cluster) vms(want int) {
 	}
 }
 
-// nodes looks into the workload cluster with the kubeconfig that Cluster API wrote.
-func (c cluster) nodes(version string, want int) {
+// workload connects to the workload cluster with the kubeconfig that Cluster API wrote.
+func (c cluster) workload() client.Client {
 	c.t.Helper()
 	secret := &corev1.Secret{}
 	if err := c.client.Get(c.t.Context(), client.ObjectKey{Namespace: namespace, Name: "edge-01-kubeconfig"}, secret); err != nil {
@@ -215,6 +221,23 @@ func (c cluster) nodes(version string, want int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	return workload
+}
+
+// layers looks for what the ClusterResourceSet delivers.
+func (c cluster) layers() error {
+	workload := c.workload()
+	system := func(name string) client.ObjectKey { return client.ObjectKey{Namespace: "kube-system", Name: name} }
+	return errors.Join(
+		workload.Get(c.t.Context(), system("csi"), &appsv1.DaemonSet{}),
+		workload.Get(c.t.Context(), client.ObjectKey{Name: "default"}, &storagev1.StorageClass{}),
+		workload.Get(c.t.Context(), system("deny"), &networkingv1.NetworkPolicy{}),
+	)
+}
+
+func (c cluster) nodes(version string, want int) {
+	c.t.Helper()
+	workload := c.workload()
 	nodes := &corev1.NodeList{}
 	if err := workload.List(c.t.Context(), nodes); err != nil {
 		c.t.Fatal(err)
@@ -233,6 +256,8 @@ func (c cluster) nodes(version string, want int) {
 	}
 }
 
+// gone is true when Cluster API and the garbage collector have taken everything that belonged to the cluster. What
+// the test applied besides stays.
 func (c cluster) gone() error {
 	for kind := range kinds() {
 		left, err := c.list(kind)
@@ -247,4 +272,12 @@ func (c cluster) gone() error {
 		return fmt.Errorf("VM %s is still there", vms[0].Name)
 	}
 	return nil
+}
+
+func hasCondition(o *unstructured.Unstructured, kind string) bool {
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		m, ok := c.(map[string]any)
+		return ok && m["type"] == kind && m["status"] == "True"
+	})
 }

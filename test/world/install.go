@@ -14,8 +14,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -49,11 +51,15 @@ func (w *World) installCRDs(ctx context.Context) error {
 		return fmt.Errorf("connecting to the API server: %w", err)
 	}
 	done := w.step(fmt.Sprintf("%d CRDs are served", len(crds)))
+	d, err := discovery.NewDiscoveryClientForConfig(w.REST)
+	if err != nil {
+		return fmt.Errorf("connecting to the API server: %w", err)
+	}
 	if err := inParallel(crds, func(o *unstructured.Unstructured) error {
-		if err := c.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+		if err := c.Create(ctx, o.DeepCopy()); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating CRD %s: %w", o.GetName(), err)
 		}
-		return established(ctx, c, o.GetName())
+		return served(ctx, d, o)
 	}); err != nil {
 		return err
 	}
@@ -61,34 +67,43 @@ func (w *World) installCRDs(ctx context.Context) error {
 	return nil
 }
 
-// established waits until the API server serves a CRD.
-func established(ctx context.Context, c client.Client, name string) error {
+// served waits until the API server serves a CRD. It asks discovery, which is far smaller than a CRD with its status.
+func served(ctx context.Context, d discovery.ServerResourcesInterface, crd *unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	crd := &unstructured.Unstructured{}
-	crd.SetAPIVersion("apiextensions.k8s.io/v1")
-	crd.SetKind(crdKind)
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
 	for {
-		err := c.Get(ctx, client.ObjectKey{Name: name}, crd)
-		if err == nil && hasCondition(crd, "Established") {
+		missing := ""
+		for _, version := range servedVersions(crd) {
+			list, err := d.ServerResourcesForGroupVersion(group + "/" + version)
+			if err != nil || !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind }) {
+				missing = version
+			}
+		}
+		if missing == "" {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("CRD %s is not served: %w", name, ctx.Err()), err)
+			return fmt.Errorf("CRD %s: version %s is not served: %w", crd.GetName(), missing, ctx.Err())
 		case <-tick.C:
 		}
 	}
 }
 
-func hasCondition(o *unstructured.Unstructured, kind string) bool {
-	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
-	return slices.ContainsFunc(conditions, func(c any) bool {
-		m, ok := c.(map[string]any)
-		return ok && m["type"] == kind && m["status"] == "True"
-	})
+func servedVersions(crd *unstructured.Unstructured) []string {
+	var names []string
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	for _, v := range versions {
+		version, _ := v.(map[string]any)
+		if name, _ := version["name"].(string); version["served"] == true {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // pointConversion sends the conversions of a CRD to its manager at this world's address, or, if none runs, removes

@@ -135,7 +135,34 @@ func (c *cluster) removeNode(ctx context.Context, m *machine) (int, error) {
 	for _, o := range gone {
 		failures = append(failures, client.IgnoreNotFound(store.Delete(ctx, o)))
 	}
+	failures = append(failures, c.electLeader(ctx))
 	return c.removeMember("etcd-" + m.Name), errors.Join(failures...)
+}
+
+// electLeader makes a remaining etcd member the leader if the leader went without handing over.
+func (c *cluster) electLeader(ctx context.Context) error {
+	members := &corev1.PodList{}
+	store := c.manager.GetResourceGroup(c.endpoint).GetClient()
+	if err := store.List(ctx, members, client.InNamespace(metav1.NamespaceSystem), client.MatchingLabels{"component": "etcd"}); err != nil {
+		return fmt.Errorf("listing etcd members: %w", err)
+	}
+	var candidate *corev1.Pod
+	for i := range members.Items {
+		pod := &members.Items[i]
+		if _, removed := pod.Annotations[cloudv1.EtcdMemberRemoved]; removed {
+			continue
+		}
+		if pod.Annotations[cloudv1.EtcdLeaderFromAnnotationName] != "" {
+			return nil
+		}
+		candidate = pod
+	}
+	if candidate == nil {
+		return nil
+	}
+	elected := candidate.DeepCopy()
+	elected.Annotations[cloudv1.EtcdLeaderFromAnnotationName] = time.Now().Format(time.RFC3339)
+	return store.Patch(ctx, elected, client.MergeFrom(candidate))
 }
 
 // staticPods names the static pods of a control plane, etcd first.
