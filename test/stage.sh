@@ -44,7 +44,7 @@ fuzz_one() {
 	cache=$(go env GOCACHE)/fuzz/$module/${2#./}
 	if (cd "$2" && "$binary" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime="${FUZZTIME:-30s}" \
 		-test.fuzzminimizetime=10s -test.parallel=1 -test.fuzzcachedir="$cache") >"$log" 2>&1; then
-		printf 'ok  \t%s %s\t%s\n' "$2" "$3" "$(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
+		printf 'ok  \t%s %s\t%s\n' "$2" "$3" "$(sed -n 's/^fuzz: elapsed: //p' "$log" | tail -n 1)"
 	else
 		printf -- '--- FAIL: %s %s\n' "$2" "$3"
 		cat "$log"
