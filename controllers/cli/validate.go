@@ -74,7 +74,7 @@ func (d declared) summary(mistakes []*build.Error) string {
 	}
 	text := strings.Join(parts, ", ")
 	if len(d.Ignored) > 0 {
-		text += fmt.Sprintf(" (%s of other API groups not read: %s)", count(len(d.Ignored), "document"), shorten(d.Ignored))
+		text += fmt.Sprintf(", beside %s of other API groups (%s)", count(len(d.Ignored), "document"), shorten(d.Ignored))
 	}
 	if len(mistakes) == 0 {
 		return text + ": no mistake"
