@@ -109,7 +109,7 @@ func (c Cluster) applyStep(ctx context.Context, s plan.Step) (AppliedObject, err
 	if err != nil {
 		return AppliedObject{}, err
 	}
-	if err := c.untouched(s, live); err != nil {
+	if err = c.untouched(s, live); err != nil {
 		return AppliedObject{}, err
 	}
 	stored, err := c.apply(ctx, s.Want, live)
@@ -139,7 +139,7 @@ func (c Cluster) untouched(s plan.Step, live *unstructured.Unstructured) error {
 		return nil
 	case live == nil:
 		return stale(errGone)
-	case !InInventory(live, c.Name) && !(c.Adopt && s.UID == live.GetUID()):
+	case !InInventory(live, c.Name) && (!c.Adopt || s.UID != live.GetUID()):
 		return &ForeignError{Object: s.Object, Managers: Managers(live)}
 	case s.UID == "":
 		return stale(errAppeared)

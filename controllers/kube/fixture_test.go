@@ -121,7 +121,7 @@ spec:
       systemDiskSize: 40Gi
       cluster: {type: name, name: PE-1}
       subnet: [{type: name, name: vlan-101}]
-      image: {type: name, name: ubuntu-24.04-kube-v1.34.1}
+      image: {type: name, name: ubuntu-24.04-kube-$VERSION}
 ---
 apiVersion: infrastructure.cluster.x-k8s.io/v1beta1
 kind: NutanixMachineTemplate
@@ -136,7 +136,7 @@ spec:
       systemDiskSize: 40Gi
       cluster: {type: name, name: PE-1}
       subnet: [{type: name, name: vlan-101}]
-      image: {type: name, name: ubuntu-24.04-kube-v1.34.1}
+      image: {type: name, name: ubuntu-24.04-kube-$VERSION}
 ---
 apiVersion: bootstrap.cluster.x-k8s.io/v1beta2
 kind: KubeadmConfigTemplate

@@ -72,6 +72,32 @@ func (c Cluster) prunable(o *unstructured.Unstructured) bool {
 
 // previous puts beside each template that would be created the one which its referrer names now.
 func (c Cluster) previous(ctx context.Context, pairs []plan.Pair, live map[identity]*unstructured.Unstructured) error {
+	before := renamed(pairs)
+	for i, p := range pairs {
+		if p.Want == nil || p.Live != nil {
+			continue
+		}
+		was, ok := before[identify(plan.RefOf(p.Want))]
+		if !ok {
+			continue
+		}
+		if pairs[i].Previous = live[was]; pairs[i].Previous != nil {
+			continue
+		}
+		// Not labelled, as in a cluster that is being adopted.
+		ref := plan.RefOf(p.Want)
+		ref.Name = was.name
+		o, err := c.get(ctx, ref)
+		if err != nil {
+			return err
+		}
+		pairs[i].Previous = o
+	}
+	return nil
+}
+
+// renamed leads from each template or failure domain that will be referred to, to the one in its place now.
+func renamed(pairs []plan.Pair) map[identity]identity {
 	before := map[identity]identity{}
 	for _, p := range pairs {
 		if p.Want == nil || p.Live == nil {
@@ -84,26 +110,7 @@ func (c Cluster) previous(ctx context.Context, pairs []plan.Pair, live map[ident
 			}
 		}
 	}
-	for i, p := range pairs {
-		if p.Want == nil || p.Live != nil || !templated(p.Want.GetKind()) {
-			continue
-		}
-		ref := plan.RefOf(p.Want)
-		was, ok := before[identify(ref)]
-		if !ok {
-			continue
-		}
-		if pairs[i].Previous = live[was]; pairs[i].Previous != nil {
-			continue
-		}
-		ref.Name = was.name
-		o, err := c.get(ctx, ref)
-		if err != nil {
-			return err
-		}
-		pairs[i].Previous = o
-	}
-	return nil
+	return before
 }
 
 // compareRefs orders references as their objects are applied.

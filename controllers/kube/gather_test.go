@@ -103,6 +103,13 @@ func TestHandEditIsFoundNamedAndPutBack(t *testing.T) {
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		t.Errorf("edits (-want +got):\n%s", diff)
 	}
+	s := sample("edited")
+	s.unhealthyTimeout = 1
+	for _, p := range gather(ctx, t, c, s.objects(t)) {
+		if edits := kube.Edits(p.Live, p.DryRun); len(edits) > 0 && p.Want.GetKind() == "MachineHealthCheck" {
+			t.Errorf("a change of ours is taken for somebody's edit: %v", edits)
+		}
+	}
 	done := settle(ctx, t, c, want)
 	if len(done.Objects) != 1 || done.Objects[0].Object.Kind != "MachineDeployment" {
 		t.Errorf("applied %v, not the MachineDeployment alone", done.Objects)
@@ -183,8 +190,7 @@ func TestObjectReplacedSinceThePlanIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := c.Apply(ctx, p)
-	var stale *kube.StaleError
-	if !errors.As(err, &stale) {
+	if _, stale := errors.AsType[*kube.StaleError](err); !stale {
 		t.Errorf("an object that is gone: %v", err)
 	}
 	if err := admin.Get(ctx, client.ObjectKeyFromObject(mhc), mhc); client.IgnoreNotFound(err) != nil || err == nil {

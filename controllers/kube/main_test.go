@@ -32,8 +32,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() {
-		if err := w.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+		if stopped := w.Stop(); stopped != nil {
+			fmt.Fprintln(os.Stderr, stopped)
 		}
 	}()
 	config = w.REST

@@ -29,33 +29,38 @@ func (c Cluster) judge(ctx context.Context, pairs []plan.Pair, m machinery) erro
 		}
 	}
 	for i := range pairs {
-		p := &pairs[i]
-		if p.Want == nil || p.Live == nil {
-			continue
-		}
-		switch p.Want.GetKind() {
-		case controlPlaneKind.Kind:
-			machines := m.ownedBy(p.Live.GetUID())
-			p.OldestVersion = oldestVersion(machines)
-			if p.DryRun == nil {
-				p.Machines = noVerdict(machines, "not asked: "+undecided(*p))
-				continue
-			}
-			verdicts, err := c.controlPlaneVerdicts(ctx, p.DryRun, machines, m, over)
-			if err != nil {
-				return err
-			}
-			p.Machines = verdicts
-		case deploymentKind.Kind:
-			machines := m.deploymentMachines(p.Live.GetUID())
-			if p.DryRun == nil {
-				p.Machines = noVerdict(machines, "not asked: "+undecided(*p))
-				continue
-			}
-			p.Machines = deploymentVerdicts(p.DryRun, m, c.now())
+		if err := c.judgeOne(ctx, &pairs[i], m, over); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (c Cluster) judgeOne(ctx context.Context, p *plan.Pair, m machinery, over map[identity]*unstructured.Unstructured) error {
+	if p.Want == nil || p.Live == nil {
+		return nil
+	}
+	var machines []*clusterv1.Machine
+	kind := p.Want.GetKind()
+	switch kind {
+	case controlPlaneKind.Kind:
+		machines = m.ownedBy(p.Live.GetUID())
+		p.OldestVersion = oldestVersion(machines)
+	case deploymentKind.Kind:
+		machines = m.deploymentMachines(p.Live.GetUID())
+	default:
+		return nil
+	}
+	var err error
+	switch {
+	case p.DryRun == nil:
+		p.Machines = noVerdict(machines, "not asked: "+undecided(*p))
+	case kind == deploymentKind.Kind:
+		p.Machines = deploymentVerdicts(p.DryRun, m, c.now())
+	default:
+		p.Machines, err = c.controlPlaneVerdicts(ctx, p.DryRun, machines, m, over)
+	}
+	return err
 }
 
 func undecided(p plan.Pair) string {

@@ -29,17 +29,21 @@ type Edit struct {
 	New string
 }
 
-// Edits are the fields by which live differs from what the API server would store for the wanted object, each with the
-// manager that wrote it last, by field. Status and what the API server itself writes do not count. Long values are cut.
+// Edits are the fields by which live differs, at another hand's doing, from what the API server would store for the
+// wanted object: each with the manager that wrote it last, by field. Fields that still hold what we applied, so that
+// only the wish changed, are left out; so are status and what the API server itself writes. Long values are cut.
 func Edits(live, dryRun *unstructured.Unstructured) []Edit {
 	if live == nil || dryRun == nil {
 		return nil
 	}
 	var found []difference
 	diff(nil, nil, content(live), content(dryRun), &found)
-	secret := live.GetKind() == "Secret"
+	secret, ours := live.GetKind() == "Secret", ownedFields(live)
 	edits := make([]Edit, 0, len(found))
 	for _, d := range found {
+		if d.live != nil && ours.covers(d.way) {
+			continue
+		}
 		e := Edit{Object: plan.RefOf(live), Field: strings.Join(d.field, ""), Manager: lastWriter(live, d), Old: text(d.want), New: text(d.live)}
 		if secret {
 			e.Old, e.New = "changed", "changed"
