@@ -74,6 +74,10 @@ func TestErrors(t *testing.T) {
 			patched(kindCluster, `[{op: add, path: /metadata/labels, value: {refract.dev/protect: "false"}}]`),
 			[]string{clusterPlace, "refract.dev/protect"},
 		},
+		"PatchSetsNumberAsLabel": {
+			patched(kindCluster, `[{op: add, path: /metadata/labels, value: {tier: 1, refract.dev/protect: "false"}}]`),
+			[]string{clusterPlace, "metadata.labels", "quote"},
+		},
 		"PatchSetsFinalizer": {
 			patched(kindCluster, `[{op: add, path: /metadata/finalizers, value: [example.com/x]}]`),
 			[]string{clusterPlace, "metadata.finalizers"},

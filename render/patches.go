@@ -196,7 +196,11 @@ var identity = [][]string{{"apiVersion"}, {"kind"}, {"metadata", "name"}, {"meta
 
 // checkStamps refuses labels and annotations of our own: stamps and approvals are not written by hand in Git.
 func checkStamps(o *unstructured.Unstructured) error {
-	for _, m := range []map[string]string{o.GetLabels(), o.GetAnnotations()} {
+	for _, name := range []string{"labels", "annotations"} {
+		m, _, err := unstructured.NestedStringMap(o.Object, "metadata", name)
+		if err != nil {
+			return fmt.Errorf("it sets metadata.%s to something other than a map of strings: quote numbers and booleans", name)
+		}
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			if within(domainOf(k), v1alpha1.MetadataDomain) {
 				return fmt.Errorf("it sets %s: labels and annotations in %s are Refract's own", k, v1alpha1.MetadataDomain)
