@@ -42,11 +42,7 @@ func Directory(files fs.FS, dir string) ([]Object, error) {
 	asked := root.originAnnotations()
 	for _, k := range s.loaded {
 		k.modernise()
-		text, err := yaml.Marshal(k.tree)
-		if err != nil {
-			return nil, At(k.doc.Path, k.doc.Line, err)
-		}
-		s.write(k.doc.Path, text, k.doc.Origin())
+		s.rewrite(k)
 	}
 	if len(s.errs) > 0 {
 		return nil, Join(Sort(s.errs))
@@ -56,6 +52,16 @@ func Directory(files fs.FS, dir string) ([]Object, error) {
 		return nil, At(root.doc.Path, 0, err)
 	}
 	return s.objects(root, built, asked)
+}
+
+// rewrite gives kustomize the checked form of a kustomization.
+func (s *scan) rewrite(k *kustomization) {
+	text, err := yaml.Marshal(k.tree)
+	if err != nil {
+		s.fail(k.doc.Origin(), err)
+		return
+	}
+	s.write(k.doc.Path, text, k.doc.Origin())
 }
 
 // run starts kustomize. It has panicked on hostile input before; here that is one more failed build.
@@ -79,7 +85,7 @@ func run(memory filesys.FileSystem, dir string) (built resmap.ResMap, err error)
 
 // originAnnotations has kustomize note where objects come from, and says whether the file itself asks for that.
 func (k *kustomization) originAnnotations() bool {
-	options, _ := k.tree["buildMetadata"].([]any) //nolint:errcheck // another type is kustomize's to refuse
+	options, _ := k.tree["buildMetadata"].([]any) // another type is kustomize's to refuse
 	if slices.Contains(options, any(types.OriginAnnotations)) {
 		return true
 	}
@@ -268,7 +274,7 @@ func (s *scan) copyYAML(name string, from Origin) ([]Document, bool) {
 
 // functions refuses what would be a program to kustomize.
 func (s *scan) functions(d Document, m map[string]any) {
-	annotations, _, _ := unstructured.NestedMap(m, "metadata", "annotations") //nolint:errcheck // another type is no function
+	annotations, _, _ := unstructured.NestedMap(m, "metadata", "annotations") // another type is no function
 	for _, name := range []string{"config.kubernetes.io/function", "config.k8s.io/function"} {
 		if _, ok := annotations[name]; ok {
 			line := d.LineOf("metadata.annotations[" + name + "]")

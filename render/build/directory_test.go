@@ -251,7 +251,7 @@ func remoteLines(args ...any) string {
 }
 
 func bomb() string {
-	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	text := "a0: &a0 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
 	for i := range 9 {
 		alias := fmt.Sprintf("*a%d", i)
 		text += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.Join(strings.Fields(strings.Repeat(alias+", ", 9)+alias), " "))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,7 +76,7 @@ func syntaxError(path string, err error) *Error {
 	if match == nil {
 		return At(path, 0, fmt.Errorf("not valid YAML: %w", err))
 	}
-	line, _ := strconv.Atoi(match[1]) //nolint:errcheck // digits by the expression; none means 0, not known
+	line, _ := strconv.Atoi(match[1]) // digits by the expression; none means 0, not known
 	return At(path, line, fmt.Errorf("not valid YAML: %s", message[len(match[0]):]))
 }
 
@@ -97,10 +98,8 @@ func (b *bounds) check(n *yaml.Node, depth int) error {
 		return fmt.Errorf("more than %d values with aliases expanded: split it, or use fewer aliases", MaxNodes)
 	}
 	if n.Kind == yaml.AliasNode {
-		for _, open := range b.aliases {
-			if open == n.Alias {
-				return fmt.Errorf("line %d: alias *%s contains itself", n.Line, n.Value)
-			}
+		if slices.Contains(b.aliases, n.Alias) {
+			return fmt.Errorf("line %d: alias *%s contains itself", n.Line, n.Value)
 		}
 		b.aliases = append(b.aliases, n.Alias)
 		defer func() { b.aliases = b.aliases[:len(b.aliases)-1] }()

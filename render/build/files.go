@@ -43,17 +43,26 @@ func Resolve(files fs.FS, name string) (string, error) {
 		if hops++; hops > maxLinks {
 			return "", fmt.Errorf("%q follows more than %d symbolic links", name, maxLinks)
 		}
-		target, err := links.ReadLink(next)
+		to, err := follow(links, next)
 		if err != nil {
-			return "", fmt.Errorf("read symbolic link %q: %w", next, err)
-		}
-		to := path.Join(done, target)
-		if path.IsAbs(target) || !fs.ValidPath(to) {
-			return "", fmt.Errorf("symbolic link %q leaves the snapshot (it points to %q): replace it by the file itself", next, target)
+			return "", err
 		}
 		done, rest = ".", append(strings.Split(to, "/"), rest...)
 	}
 	return done, nil
+}
+
+// follow returns where a link leads to.
+func follow(links fs.ReadLinkFS, name string) (string, error) {
+	target, err := links.ReadLink(name)
+	if err != nil {
+		return "", fmt.Errorf("read symbolic link %q: %w", name, err)
+	}
+	to := path.Join(path.Dir(name), target)
+	if path.IsAbs(target) || !fs.ValidPath(to) {
+		return "", fmt.Errorf("symbolic link %q leaves the snapshot (it points to %q): replace it by the file itself", name, target)
+	}
+	return to, nil
 }
 
 func notFound(name string, err error) error {

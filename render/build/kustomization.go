@@ -149,16 +149,15 @@ func (k *kustomization) modernise() {
 		if !ok {
 			return
 		}
-		moved := make([]any, len(items))
-		for i, item := range items {
-			moved[i] = change(item)
+		moved := make([]any, 0, len(items))
+		for _, item := range items {
+			moved = append(moved, change(item))
 		}
-		others, _ := k.tree[to].([]any) //nolint:errcheck // another type is kustomize's to refuse
+		others, _ := k.tree[to].([]any) // another type is kustomize's to refuse
 		if first {
-			k.tree[to] = append(moved, others...)
-		} else {
-			k.tree[to] = append(others, moved...)
+			moved, others = others, moved
 		}
+		k.tree[to] = slices.Concat(others, moved)
 		delete(k.tree, from)
 	}
 	same := func(v any) any { return v }

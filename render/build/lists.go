@@ -21,27 +21,32 @@ type loss struct {
 func lostItems(before, after any, at []string) *loss {
 	switch b := before.(type) {
 	case map[string]any:
-		a, _ := after.(map[string]any) //nolint:errcheck // gone or another type: only its lists count
-		for _, key := range slices.Sorted(maps.Keys(b)) {
-			_, isList := b[key].([]any)
-			next, there := a[key]
-			if !there && !isList {
-				continue // a map or scalar taken away by name
-			}
-			if l := lostItems(b[key], next, append(slices.Clone(at), key)); l != nil {
-				return l
-			}
-		}
+		a, _ := after.(map[string]any) // gone or another type: only its lists count
+		return lostBelow(b, a, at)
 	case []any:
-		a, _ := after.([]any) //nolint:errcheck // gone or another type: all items are lost
+		a, _ := after.([]any) // gone or another type: all items are lost
 		lost := 0
 		for i, item := range b {
 			if !found(item, a, i) {
 				lost++
 			}
 		}
-		if lost > 0 || len(a) < len(b) {
-			return &loss{path: at, lost: max(lost, len(b)-len(a)), of: len(b)}
+		if lost = max(lost, len(b)-len(a)); lost > 0 {
+			return &loss{path: at, lost: lost, of: len(b)}
+		}
+	}
+	return nil
+}
+
+func lostBelow(before, after map[string]any, at []string) *loss {
+	for _, key := range slices.Sorted(maps.Keys(before)) {
+		_, isList := before[key].([]any)
+		next, there := after[key]
+		if !there && !isList {
+			continue // a map or scalar taken away by name
+		}
+		if l := lostItems(before[key], next, append(slices.Clone(at), key)); l != nil {
+			return l
 		}
 	}
 	return nil
@@ -101,11 +106,11 @@ func (l *loss) explain(patch map[string]any) error {
 	}
 	var value any = patch
 	for _, key := range l.path {
-		m, _ := value.(map[string]any) //nolint:errcheck // then there is no value to show
+		m, _ := value.(map[string]any) // then there is no value to show
 		value = m[key]
 	}
 	var operations []any
-	items, _ := value.([]any) //nolint:errcheck // then there is no value to show
+	items, _ := value.([]any) // then there is no value to show
 	for _, item := range items {
 		operations = append(operations, map[string]any{"op": "add", "path": pointer + "/-", "value": item})
 	}

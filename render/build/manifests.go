@@ -52,7 +52,7 @@ func (d Document) objects() ([]Object, []*Error) {
 		return d.one(m, d.Line)
 	}
 	var out []Object
-	items, _ := m["items"].([]any) //nolint:errcheck // IsList has looked
+	items, _ := m["items"].([]any) // IsList has looked
 	for i, item := range items {
 		line := d.LineOf(fmt.Sprintf("items[%d]", i))
 		m, ok := item.(map[string]any)

@@ -82,31 +82,9 @@ func (p Patch) parse() ([]any, error) {
 
 func (p Patch) apply(objs []*unstructured.Unstructured, docs []any) ([]*unstructured.Unstructured, error) {
 	for _, doc := range docs {
-		var change func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
-		var selects func(*unstructured.Unstructured) (bool, error)
-		var err error
-		switch doc := doc.(type) {
-		case []any:
-			if p.Target == nil {
-				return nil, errors.New("a JSON6902 patch needs a target")
-			}
-			text, err := json.Marshal(doc) // kustomize takes a text that starts with a bracket for JSON, never YAML
-			if err != nil {
-				return nil, err
-			}
-			change = func(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-				return filter(o, patchjson6902.Filter{Patch: string(text)})
-			}
-		case map[string]any:
-			change = func(o *unstructured.Unstructured) (*unstructured.Unstructured, error) { return merged(o, doc) }
-			selects = named(doc)
-		default:
-			return nil, errors.New("a patch is a map (strategic merge) or a list of operations (JSON6902)")
-		}
-		if p.Target != nil {
-			if selects, err = p.selector(); err != nil {
-				return nil, err
-			}
+		selects, change, err := p.read(doc)
+		if err != nil {
+			return nil, err
 		}
 		if objs, err = each(objs, selects, change); err != nil {
 			return nil, err
@@ -115,12 +93,39 @@ func (p Patch) apply(objs []*unstructured.Unstructured, docs []any) ([]*unstruct
 	return objs, nil
 }
 
+type (
+	selector func(*unstructured.Unstructured) (bool, error)
+	changer  func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
+)
+
+// read says what one document of the patch selects and what it does.
+func (p Patch) read(doc any) (selects selector, change changer, err error) {
+	switch doc := doc.(type) {
+	case []any:
+		if p.Target == nil {
+			return nil, nil, errors.New("a JSON6902 patch needs a target")
+		}
+		var text []byte
+		if text, err = json.Marshal(doc); err != nil { // kustomize takes what starts with a bracket for JSON, never YAML
+			return nil, nil, err
+		}
+		change = func(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			return filter(o, patchjson6902.Filter{Patch: string(text)})
+		}
+	case map[string]any:
+		change = func(o *unstructured.Unstructured) (*unstructured.Unstructured, error) { return merged(o, doc) }
+		selects = named(doc)
+	default:
+		return nil, nil, errors.New("a patch is a map (strategic merge) or a list of operations (JSON6902)")
+	}
+	if p.Target != nil {
+		selects, err = p.selector()
+	}
+	return selects, change, err
+}
+
 // each changes the selected objects; there must be one.
-func each(
-	objs []*unstructured.Unstructured,
-	selects func(*unstructured.Unstructured) (bool, error),
-	change func(*unstructured.Unstructured) (*unstructured.Unstructured, error),
-) ([]*unstructured.Unstructured, error) {
+func each(objs []*unstructured.Unstructured, selects selector, change changer) ([]*unstructured.Unstructured, error) {
 	out := make([]*unstructured.Unstructured, 0, len(objs))
 	matched := 0
 	for _, o := range objs {
@@ -164,7 +169,7 @@ func there(objs []*unstructured.Unstructured) string {
 	return text
 }
 
-func (p Patch) selector() (func(*unstructured.Unstructured) (bool, error), error) {
+func (p Patch) selector() (selector, error) {
 	t := p.Target
 	regex, err := types.NewSelectorRegex(&types.Selector{
 		ResId:         resid.ResId{Gvk: resid.Gvk{Group: t.Group, Version: t.Version, Kind: t.Kind}, Name: t.Name},
@@ -195,7 +200,7 @@ func (p Patch) selector() (func(*unstructured.Unstructured) (bool, error), error
 }
 
 // named selects the object that a strategic merge names.
-func named(doc map[string]any) func(*unstructured.Unstructured) (bool, error) {
+func named(doc map[string]any) selector {
 	want := &unstructured.Unstructured{Object: doc}
 	return func(o *unstructured.Unstructured) (bool, error) {
 		if want.GetKind() == "" || want.GetName() == "" {
@@ -265,7 +270,7 @@ func operationsIn(docs []any) int {
 
 func copyOperations(doc any) int {
 	n := 0
-	operations, _ := doc.([]any) //nolint:errcheck // a strategic merge has none
+	operations, _ := doc.([]any) // a strategic merge has none
 	for _, o := range operations {
 		if m, ok := o.(map[string]any); ok && m["op"] == "copy" {
 			n++

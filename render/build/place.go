@@ -58,10 +58,10 @@ func lookup(n *yaml.Node, name string) (key, value *yaml.Node) {
 func parts(field string) []string {
 	var out []string
 	for field != "" {
-		switch {
-		case field[0] == '.':
+		switch field[0] {
+		case '.':
 			field = field[1:]
-		case field[0] == '[':
+		case '[':
 			inner, rest, _ := strings.Cut(field[1:], "]")
 			out, field = append(out, strings.Trim(inner, `'"`)), rest
 		default:

@@ -155,8 +155,8 @@ func state(files fs.FS, name string) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		target, err := links.ReadLink(name)
-		return "link " + target, err == nil
+		target, broken := links.ReadLink(name)
+		return "link " + target, broken == nil
 	}
 	h, ok := files.(hasher)
 	if !ok {

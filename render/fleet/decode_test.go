@@ -41,8 +41,10 @@ func TestDecode(t *testing.T) {
 		spec.DeletionPolicy, spec.NodePools[0].Machine.Memory.String(), spec.Patches[0].Path + spec.Patches[0].Patch, c.Origins["spec.patches[0]"],
 	}
 	want := seen{
-		fleet.Place{Path: "fleet/clusters/edge-01.yaml", Line: 1}, "1.4.x", "1.4.0", 6443, "172.20.0.0/16",
-		v1alpha1.DeletionProtect, "32Gi", "metadata: {labels: {site: edge}}\n", build.Origin{Path: "fleet/patches/edge.yaml", Line: 1},
+		fleet.Place{Path: "fleet/clusters/edge-01.yaml", Line: 1},
+		"1.4.x", "1.4.0", 6443, "172.20.0.0/16",
+		v1alpha1.DeletionProtect, "32Gi", "metadata: {labels: {site: edge}}\n",
+		build.Origin{Path: "fleet/patches/edge.yaml", Line: 1},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -75,41 +75,46 @@ func readable(origin build.Origin, text string) []*Error {
 // layers builds what the profile's layers hold.
 func (d *decoder) layers(p *profileItem) {
 	for n, l := range p.Object.Spec.Layers {
-		at := fmt.Sprintf("spec.layers[%d]", n)
 		if l.Kustomize == nil && l.Manifests == nil {
 			continue
 		}
-		objects, ok := d.layerObjects(p, at, l)
-		if !ok {
-			continue
+		if built, ok := d.layer(p, fmt.Sprintf("spec.layers[%d]", n), l); ok {
+			p.Layers = append(p.Layers, built)
 		}
-		built := Layer{Name: l.Name}
-		for _, o := range objects {
-			p.declared(o)
-			built.Objects = append(built.Objects, o.Unstructured)
-		}
-		if len(built.Objects) == 0 {
-			p.fail(at, "layer %s has no objects: look at what its path holds", l.Name)
-			continue
-		}
-		patched, err := build.Apply(built.Objects, d.layerPatches(p, at, l))
-		if err != nil {
-			p.errs = append(p.errs, build.Flatten(p.doc.Path, err)...)
-			continue
-		}
-		built.Objects = patched
-		digest, size, err := digestOf(patched)
-		if err != nil {
-			p.fail(at, "layer %s: %w", l.Name, err)
-			continue
-		}
-		if size > MaxLayerBytes {
-			p.fail(at, "layer %s holds %d MiB of objects, more than %d: split it", l.Name, size>>20, MaxLayerBytes>>20)
-			continue
-		}
-		built.Digest = digest
-		p.Layers = append(p.Layers, built)
 	}
+}
+
+func (d *decoder) layer(p *profileItem, at string, l v1alpha1.Layer) (Layer, bool) {
+	built := Layer{Name: l.Name}
+	objects, ok := d.layerObjects(p, at, l)
+	if !ok {
+		return built, false
+	}
+	for _, o := range objects {
+		p.declared(o)
+		built.Objects = append(built.Objects, o.Unstructured)
+	}
+	if len(built.Objects) == 0 {
+		p.fail(at, "layer %s has no objects: look at what its path holds", l.Name)
+		return built, false
+	}
+	patched, err := build.Apply(built.Objects, d.layerPatches(p, at, l))
+	if err != nil {
+		p.errs = append(p.errs, build.Flatten(p.doc.Path, err)...)
+		return built, false
+	}
+	built.Objects = patched
+	digest, size, err := digestOf(patched)
+	switch {
+	case err != nil:
+		p.fail(at, "layer %s: %w", l.Name, err)
+		return built, false
+	case size > MaxLayerBytes:
+		p.fail(at, "layer %s holds %d MiB of objects, more than %d: split it", l.Name, size>>20, MaxLayerBytes>>20)
+		return built, false
+	}
+	built.Digest = digest
+	return built, true
 }
 
 func (d *decoder) layerPatches(p *profileItem, at string, l v1alpha1.Layer) []build.Patch {

@@ -50,21 +50,7 @@ func (d *decoder) readBuilt(dir string) {
 			d.ignored = append(d.ignored, at.String())
 			continue
 		}
-		if _, ok := docs[at.Path]; !ok {
-			data, err := build.ReadFile(d.files, at.Path)
-			if err == nil {
-				docs[at.Path], err = build.Split(at.Path, data)
-			}
-			if err != nil {
-				d.incomplete(at.Path, err)
-			}
-		}
-		doc := build.Document{Path: at.Path, Line: at.Line}
-		for _, candidate := range docs[at.Path] {
-			if candidate.Line == at.Line {
-				doc.Node = candidate.Node
-			}
-		}
+		doc := d.document(at, docs)
 		doc.APIVersion, doc.Kind, doc.Name, doc.Namespace = o.GetAPIVersion(), o.GetKind(), o.GetName(), o.GetNamespace()
 		i, err := decode(d.schemas, doc, o.Object)
 		if err != nil {
@@ -73,6 +59,26 @@ func (d *decoder) readBuilt(dir string) {
 		}
 		d.add(i)
 	}
+}
+
+// document finds the document that a built object comes from, for the lines of its fields.
+func (d *decoder) document(at build.Origin, read map[string][]build.Document) build.Document {
+	if _, ok := read[at.Path]; !ok {
+		data, err := build.ReadFile(d.files, at.Path)
+		if err == nil {
+			read[at.Path], err = build.Split(at.Path, data)
+		}
+		if err != nil {
+			d.incomplete(at.Path, err)
+		}
+	}
+	doc := build.Document{Path: at.Path, Line: at.Line}
+	for _, candidate := range read[at.Path] {
+		if candidate.Line == at.Line {
+			doc.Node = candidate.Node
+		}
+	}
+	return doc
 }
 
 // add takes an item up. One without a name may be any object.
@@ -228,7 +234,7 @@ func decode(all map[string]*schema, doc build.Document, object map[string]any) (
 	}
 	i := &item{doc: doc, kind: doc.Kind, errs: s.judge(doc, object)}
 	if meta, ok := object["metadata"].(map[string]any); ok {
-		i.name, _ = meta["name"].(string) //nolint:errcheck // judge has reported another type
+		i.name, _ = meta["name"].(string) // judge has reported another type
 	}
 	switch doc.Kind {
 	case v1alpha1.CloudAccountKind:

@@ -115,9 +115,12 @@ func TestOneMainProfile(t *testing.T) {
 func TestValues(t *testing.T) {
 	text := func(s string) *string { return &s }
 	spec := v1alpha1.ClusterProfileSpec{Profile: "p", Version: "1.0.0", Variables: []v1alpha1.Variable{
-		{Name: "s", Format: v1alpha1.FormatString, Default: text("d")}, {Name: "n", Format: v1alpha1.FormatNumber},
-		{Name: "b", Format: v1alpha1.FormatBoolean}, {Name: "i", Format: v1alpha1.FormatIPv4},
-		{Name: "c", Format: v1alpha1.FormatCIDR}, {Name: "v", Format: v1alpha1.FormatVersion},
+		{Name: "s", Format: v1alpha1.FormatString, Default: text("d")},
+		{Name: "n", Format: v1alpha1.FormatNumber},
+		{Name: "b", Format: v1alpha1.FormatBoolean},
+		{Name: "i", Format: v1alpha1.FormatIPv4},
+		{Name: "c", Format: v1alpha1.FormatCIDR},
+		{Name: "v", Format: v1alpha1.FormatVersion},
 	}}
 	good := map[string]string{"n": "-0.5", "b": "false", "i": "10.0.0.1", "c": "fd00::/64", "v": "v1.2.3"}
 	got, err := fleet.Values(spec, good)

@@ -56,7 +56,7 @@ func (d *decoder) profiles() []*profileItem {
 			continue
 		}
 		p := &profileItem{item: i, Profile: Profile{Object: o, Place: i.place(), Origins: map[string]build.Origin{}}}
-		p.version, _ = semver.StrictNewVersion(o.Spec.Version) //nolint:errcheck // its pattern has been checked
+		p.version, _ = semver.StrictNewVersion(o.Spec.Version) // its pattern has been checked
 		if p.version == nil {
 			p.version = &semver.Version{}
 		}
@@ -133,30 +133,34 @@ func (d *decoder) clusters() []*clusterItem {
 func (d *decoder) resolve(accounts []*accountItem, profiles []*profileItem, clusters []*clusterItem) {
 	for _, c := range clusters {
 		c.resolveAccount(accounts)
-		main := 0
-		for n := range c.Object.Spec.Profiles {
-			ref := &c.Object.Spec.Profiles[n]
-			at := fmt.Sprintf("spec.profiles[%d]", n)
-			c.Requested[ref.Name] = ref.Version
-			p := d.pick(c, at, *ref, profiles)
-			if p == nil {
-				main++ // of unknown type
-				continue
-			}
-			ref.Version = p.Object.Spec.Version
-			c.profiles = append(c.profiles, p)
-			c.use(at, *ref, p)
-			if p.Object.Spec.Type != v1alpha1.ProfileAddOn {
-				if main++; main > 1 {
-					c.fail(at, "profile %s is of type %s, and so is another profile of this cluster: keep one of type Infra or Full", ref.Name, p.Object.Spec.Type)
-				}
-			}
-		}
-		if main == 0 && len(c.Object.Spec.Profiles) > 0 {
-			c.fail("spec.profiles", "spec.profiles has AddOn profiles only: add one of type Infra or Full")
-		}
+		d.resolveProfiles(c, profiles)
 	}
 	endpoints(clusters)
+}
+
+func (d *decoder) resolveProfiles(c *clusterItem, profiles []*profileItem) {
+	main := 0
+	for n := range c.Object.Spec.Profiles {
+		ref := &c.Object.Spec.Profiles[n]
+		at := fmt.Sprintf("spec.profiles[%d]", n)
+		c.Requested[ref.Name] = ref.Version
+		p := d.pick(c, at, *ref, profiles)
+		if p == nil {
+			main++ // of unknown type
+			continue
+		}
+		ref.Version = p.Object.Spec.Version
+		c.profiles = append(c.profiles, p)
+		c.use(at, *ref, p)
+		if p.Object.Spec.Type != v1alpha1.ProfileAddOn {
+			if main++; main > 1 {
+				c.fail(at, "profile %s is of type %s, and so is another profile of this cluster: keep one of type Infra or Full", ref.Name, p.Object.Spec.Type)
+			}
+		}
+	}
+	if main == 0 && len(c.Object.Spec.Profiles) > 0 {
+		c.fail("spec.profiles", "spec.profiles has AddOn profiles only: add one of type Infra or Full")
+	}
 }
 
 func (c *clusterItem) resolveAccount(accounts []*accountItem) {
@@ -242,7 +246,7 @@ func (d *decoder) pick(c *clusterItem, at string, ref v1alpha1.ProfileReference,
 
 // matcher reads a version (exact) or a range. A range matches pre-releases only when it names one.
 func matcher(text string) (matches func(*semver.Version) bool, exact bool, err error) {
-	if v, err := semver.StrictNewVersion(text); err == nil {
+	if v, notExact := semver.StrictNewVersion(text); notExact == nil {
 		return v.Equal, true, nil
 	}
 	constraint, err := semver.NewConstraint(text)

@@ -59,7 +59,7 @@ func newSchema(kind string) (*schema, error) {
 		}
 		props := &apiextensions.JSONSchemaProps{}
 		in := version.Schema.OpenAPIV3Schema
-		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(in, props, nil); err != nil {
+		if err = apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(in, props, nil); err != nil {
 			return nil, err
 		}
 		s := &schema{}
@@ -153,20 +153,24 @@ func unknownFields(s *structuralschema.Structural, value any, at string, fail fu
 		}
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			sub, known := s.Properties[key]
-			switch {
-			case known:
-				unknownFields(&sub, v[key], at+"."+key, fail)
-			case s.AdditionalProperties != nil:
-				if s.AdditionalProperties.Structural != nil {
-					unknownFields(s.AdditionalProperties.Structural, v[key], at+"["+key+"]", fail)
-				}
-			case s.Type != "object" || s.XPreserveUnknownFields: // a wrong type is reported by validation
-			default:
-				fail(at+"."+key, unknown(at+"."+key, key, slices.Sorted(maps.Keys(s.Properties))))
-				delete(v, key)
-			}
+			unknownField(s, v, key, at, fail)
 		}
+	}
+}
+
+func unknownField(s *structuralschema.Structural, object map[string]any, key, at string, fail func(string, error)) {
+	sub, known := s.Properties[key]
+	switch {
+	case known:
+		unknownFields(&sub, object[key], at+"."+key, fail)
+	case s.AdditionalProperties != nil:
+		if s.AdditionalProperties.Structural != nil {
+			unknownFields(s.AdditionalProperties.Structural, object[key], at+"["+key+"]", fail)
+		}
+	case s.Type != "object" || s.XPreserveUnknownFields: // a wrong type is reported by validation
+	default:
+		fail(at+"."+key, unknown(at+"."+key, key, slices.Sorted(maps.Keys(s.Properties))))
+		delete(object, key)
 	}
 }
 
