@@ -60,12 +60,12 @@ func Split(path string, data []byte) (docs []Document, err error) {
 			return docs, At(path, root.Line, fmt.Errorf("more than %d documents in one file: split it", MaxDocuments))
 		}
 		doc := Document{Path: path, Line: root.Content[0].Line, Node: root.Content[0]}
-		doc.APIVersion, doc.Kind = text(doc.Node, "apiVersion"), text(doc.Node, "kind")
-		meta := member(doc.Node, "metadata")
-		doc.Name, doc.Namespace = text(meta, "name"), text(meta, "namespace")
 		if err := (&bounds{}).check(doc.Node, 0); err != nil {
 			return docs, At(path, doc.Line, err)
 		}
+		doc.APIVersion, doc.Kind = text(doc.Node, "apiVersion"), text(doc.Node, "kind")
+		meta := member(doc.Node, "metadata")
+		doc.Name, doc.Namespace = text(meta, "name"), text(meta, "namespace")
 		docs = append(docs, doc)
 	}
 }

@@ -51,6 +51,17 @@ func lookup(n *yaml.Node, name string) (key, value *yaml.Node) {
 			return n.Content[i], n.Content[i+1]
 		}
 	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if !merge(dereference(n.Content[i])) {
+			continue
+		}
+		merged := dereference(n.Content[i+1])
+		for _, m := range append([]*yaml.Node{merged}, merged.Content...) {
+			if key, value = lookup(dereference(m), name); value != nil && (m == merged || merged.Kind == yaml.SequenceNode) {
+				return key, value
+			}
+		}
+	}
 	return nil, nil
 }
 

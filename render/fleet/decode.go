@@ -67,9 +67,15 @@ type item struct {
 	errs   []*Error
 }
 
-func (i *item) place() Place { return Place{Path: i.doc.Path, Line: i.doc.Line} }
+func (i *item) place() Place { return i.doc.Origin() }
 
-func (i *item) String() string { return i.doc.Origin().String() }
+func (i *item) String() string { return i.place().String() }
+
+// first is the first mistake, in the order of places.
+func (i *item) first() *Error {
+	i.errs = build.Sort(i.errs)
+	return i.errs[0]
+}
 
 // fail notes a mistake at a field of the item.
 func (i *item) fail(field string, format string, args ...any) {

@@ -212,6 +212,32 @@ func TestDecodeMistakes(t *testing.T) {
 				clusterFile + ":5: CloudAccount pc-east has mistakes: see fleet/accounts.yaml:3: CloudAccount pc-east is declared twice, also in fleet/other.yaml:1: keep one\n" +
 				"fleet/other.yaml:3: CloudAccount pc-east is declared twice, also in fleet/accounts.yaml:1: keep one",
 		},
+		"InsideList": {
+			"what kubectl get writes would be overlooked",
+			change("version: 1.4.x", "version: 1.4.0") + "-- fleet/x.yaml --\napiVersion: v1\nkind: List\nitems:\n- apiVersion: refract.dev/v1alpha1\n  kind: CloudAccount\n", true,
+			"fleet/x.yaml:4: an object of refract.dev inside a List is not read: write it as a document of its own",
+		},
+		"Merged": {
+			"merge keys are looked into",
+			change("version: 1.4.x", "version: 1.4.0") + "-- fleet/x.yaml --\n<<: &base\n  apiVersion: refract.dev/v1alpha1\n  kind: CloudAccount\nmetadata: {name: x}\nspec:\n  endpoint: {address: a, prt: 1}\n  credentialsRef: {name: b}\n", false,
+			"fleet/x.yaml:6: unknown field spec.endpoint.prt: did you mean port?",
+		},
+		"Unquoted": {
+			"the usual slip is explained", change(`{mtu: "1450"}`, `{mtu: 1450}`), false,
+			clusterFile + `:7: spec.profiles[0].variables.mtu: must be of type string: "integer": quote it` + "\n" +
+				clusterFile + ":7: variable mtu of profile standard has no default: set it",
+		},
+		"ObjectTooLarge": {
+			"it must fit into the API",
+			change("  - path: ../patches/edge.yaml\n    target: {kind: Cluster}\n", strings.Repeat("  - path: big.yaml\n    target: {kind: Cluster}\n", 9)) +
+				"-- fleet/clusters/big.yaml --\na: " + strings.Repeat("x", 60_000) + "\n", false,
+			clusterFile + ":1: NutanixClusterSpec edge-01 has 528 KiB with its patches inlined, more than 512: use fewer or smaller patches",
+		},
+		"PatchTooLarge": {
+			"as the API would say",
+			change("- path: ../patches/edge.yaml", "- path: big.yaml") + "-- fleet/clusters/big.yaml --\na: " + strings.Repeat("x", 70_000) + "\n", false,
+			clusterFile + `:20: patch file "fleet/clusters/big.yaml" is larger than 64 KiB: split it`,
+		},
 		"TooLarge": {
 			"a file over the limits", change("version: 1.4.x", "version: 1.4.0") + "-- fleet/x.yaml --\n#" + strings.Repeat("x", build.MaxFileBytes) + "\n", true,
 			"fleet/x.yaml: the file is larger than 4 MiB: split it",

@@ -16,12 +16,7 @@ import (
 type Error = build.Error
 
 // Place is a document in a file of the snapshot.
-type Place struct {
-	// Path of the file, relative to the snapshot's root.
-	Path string
-	// Line of the document's first line, from 1; 0 when not known.
-	Line int
-}
+type Place = build.Origin
 
 // Fleet is everything that a directory declares.
 type Fleet struct {

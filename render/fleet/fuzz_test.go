@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzDecode decodes any file beside a sound fleet: never a panic, the same result each time, nothing opened outside
-// the snapshot, and the other cluster not held back by what is understood.
+// the snapshot, and the sound cluster still there.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"", "a: b", "a: [", "apiVersion: refract.dev/v1alpha1", "apiVersion: refract.dev/v1\nkind: Fleet",

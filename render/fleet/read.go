@@ -188,6 +188,7 @@ func (d *decoder) parse(name string, data []byte) contents {
 	for _, doc := range docs {
 		if !ours(doc.APIVersion) {
 			others++
+			c.unknown = append(c.unknown, listed(doc)...)
 			continue
 		}
 		object, errs := doc.Object()
@@ -210,6 +211,23 @@ func (d *decoder) parse(name string, data []byte) contents {
 		}
 	}
 	return c
+}
+
+// listed refuses objects of ours inside a List, as kubectl get writes them: they would be overlooked.
+func listed(doc build.Document) []*Error {
+	if doc.Kind != "List" {
+		return nil
+	}
+	object, _ := doc.Object()
+	items, _ := object["items"].([]any) // another type is not a list of ours
+	for n, item := range items {
+		m, _ := item.(map[string]any) // another type is not an object of ours
+		if version, ok := m["apiVersion"].(string); ok && ours(version) {
+			return []*Error{build.At(doc.Path, doc.LineOf(fmt.Sprintf("items[%d]", n)),
+				errors.New("an object of refract.dev inside a List is not read: write it as a document of its own"))}
+		}
+	}
+	return nil
 }
 
 // ours says whether an apiVersion belongs to this project.

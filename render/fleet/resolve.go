@@ -176,7 +176,7 @@ func (c *clusterItem) resolveAccount(accounts []*accountItem) {
 		}
 		c.account = a
 		if len(a.errs) > 0 {
-			c.fail("spec.accountRef.name", "CloudAccount %s has mistakes: see %s", name, a.errs[0])
+			c.fail("spec.accountRef.name", "CloudAccount %s has mistakes: see %s", name, a.first())
 		}
 		return
 	}
@@ -197,7 +197,7 @@ func instead(name string, known []string, what string) string {
 // use checks a profile that a cluster refers to.
 func (c *clusterItem) use(at string, ref v1alpha1.ProfileReference, p *profileItem) {
 	if len(p.errs) > 0 {
-		c.fail(at+".version", "profile %s %s has mistakes: see %s", ref.Name, ref.Version, p.errs[0])
+		c.fail(at+".version", "profile %s %s has mistakes: see %s", ref.Name, ref.Version, p.first())
 	}
 	_, wrong := values(p.Object.Spec, ref.Variables)
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {

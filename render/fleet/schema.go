@@ -136,9 +136,13 @@ func explain(e *field.Error) error {
 		return fmt.Errorf("%s is there twice: %v", at, e.BadValue)
 	case field.ErrorTypeNotSupported:
 		return fmt.Errorf("%s: %v is not one of the values it may have; %s", at, e.BadValue, detail)
+	case field.ErrorTypeTypeInvalid:
+		if detail == `must be of type string: "integer"` || detail == `must be of type string: "number"` || detail == `must be of type string: "boolean"` {
+			detail += ": quote it"
+		}
 	default:
-		return fmt.Errorf("%s: %s", at, detail)
 	}
+	return fmt.Errorf("%s: %s", at, detail)
 }
 
 // unknownFields reports fields that the schema does not know, and takes them out.
