@@ -76,7 +76,7 @@ manifests: need ## Generate CRDs and the operator's ClusterRole.
 
 .PHONY: api-docs
 api-docs: need ## Generate the API reference.
-	$(CRD_REF_DOCS) --source-path=api --config=docs/reference/config.yaml --renderer=markdown \
+	$(CRD_REF_DOCS) --source-path=api --log-level=ERROR --config=docs/reference/config.yaml --renderer=markdown \
 		--output-path=docs/reference/api.md
 
 # What is missing is named before anything starts.

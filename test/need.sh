@@ -25,8 +25,9 @@ need_go() {
 }
 
 need_cc() {
-	cc=$(go env CC 2>/dev/null)
-	command -v "${cc%% *}" >/dev/null 2>&1 && return
+	for cc in "$(go env CC 2>/dev/null)" "${CC:-}" gcc cc clang; do
+		[ -n "$cc" ] && command -v "${cc%% *}" >/dev/null 2>&1 && return
+	done
 	lacks "a C compiler, such as gcc, for Go's race detector"
 }
 

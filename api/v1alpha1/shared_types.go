@@ -22,6 +22,7 @@ type Identifier struct {
 	Name string `json:"name,omitempty"`
 	// uuid (extId) of the entity.
 	// +kubebuilder:validation:Pattern=`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`
+	// +kubebuilder:validation:MaxLength=36
 	// +optional
 	UUID string `json:"uuid,omitempty"`
 }
