@@ -3,10 +3,12 @@ package cli
 import (
 	"fmt"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/refract-dev/refract/controllers"
 )
@@ -45,6 +47,7 @@ func (f *connection) open() (*rest.Config, string, error) {
 
 // connect opens a client without a cache.
 func connect(config *rest.Config) (client.Client, error) {
+	ctrllog.SetLogger(logr.Discard()) // commands say themselves what is to be said
 	scheme, err := controllers.NewScheme()
 	if err != nil {
 		return nil, err
