@@ -25,6 +25,18 @@ import (
 // patience bounds each wait for the real controllers.
 const patience = 5 * time.Minute
 
+// patch changes rendered objects.
+type patch func(*testing.T, []*unstructured.Unstructured)
+
+func (s settings) patched(t *testing.T, patches []patch) []*unstructured.Unstructured {
+	t.Helper()
+	objects := s.objects(t)
+	for _, p := range patches {
+		p(t, objects)
+	}
+	return objects
+}
+
 // alive is a cluster that the unmodified Cluster API and CAPX managers keep.
 type alive struct {
 	t       *testing.T
@@ -42,7 +54,7 @@ func TestVerdictsComeTrue(t *testing.T) {
 	steps := []struct {
 		name   string
 		change func(*settings)
-		patch  func(*testing.T, []*unstructured.Unstructured)
+		patch  patch
 		// which machines go: prefixes of their names
 		gone []string
 		// came is how many machines come with none going
@@ -74,7 +86,7 @@ func TestVerdictsComeTrue(t *testing.T) {
 			}, gone: []string{"edge-01-"},
 		},
 	}
-	var patches []func(*testing.T, []*unstructured.Unstructured)
+	var patches []patch
 	for _, step := range steps {
 		if step.change != nil {
 			step.change(&s)
@@ -82,16 +94,27 @@ func TestVerdictsComeTrue(t *testing.T) {
 		if step.patch != nil {
 			patches = append(patches, step.patch)
 		}
-		want := s.objects(t)
-		for _, p := range patches {
-			p(t, want)
-		}
+		want := s.patched(t, patches)
 		if !t.Run(step.name, func(t *testing.T) {
 			a.t = t
 			a.comesTrue(want, step.gone, step.came)
 		}) {
 			return
 		}
+	}
+	for _, trouble := range []struct {
+		name string
+		test func(alive)
+	}{
+		{"StuckRollIsExplainedAndTakenBack", func(a alive) { a.stuck(s, patches) }},
+		{"ClonesOfAnEditedTemplateAreListed", func(a alive) { a.cloned(s) }},
+		{"PauseNamesWho", func(a alive) { a.paused(s) }},
+		{"DeletionNamesWhoBlocks", alive.deleted},
+	} {
+		t.Run(trouble.name, func(t *testing.T) {
+			a.t = t
+			trouble.test(a)
+		})
 	}
 }
 

@@ -75,11 +75,18 @@ func (c Cluster) dryRun(ctx context.Context, want, live *unstructured.Unstructur
 	return nil, "", fmt.Errorf("dry run of %s %s/%s: %w", want.GetKind(), want.GetNamespace(), want.GetName(), err)
 }
 
+// createOnly is a resource version that no object has: etcd's first write gets 2. An apply that carries it creates, and
+// is answered with a conflict when there is something to merge into.
+const createOnly = "1"
+
 // apply sends one server-side apply. The UID of the object that was looked at is carried, so that the API server
-// answers with a conflict, instead of creating a new object, once that one is gone or replaced.
+// answers with a conflict, instead of creating a new object, once that one is gone or replaced. Where there was none,
+// an object that appeared meanwhile is a conflict, too.
 func (c Cluster) apply(ctx context.Context, want, live *unstructured.Unstructured, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
 	o := want.DeepCopy()
-	if live != nil {
+	if live == nil {
+		o.SetResourceVersion(createOnly)
+	} else {
 		o.SetUID(live.GetUID())
 	}
 	opts = append(opts, client.ForceOwnership, client.FieldOwner(v1alpha1.FieldManager))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -104,7 +105,10 @@ status: {seen: 1}`)
 	}
 	got := Edits(live, dry)
 	for i := range got {
-		got[i].Object.Kind, got[i].Object.Name = "", ""
+		if got[i].At.IsZero() {
+			t.Errorf("%s: no time", got[i].Field)
+		}
+		got[i].Object.Kind, got[i].Object.Name, got[i].At = "", "", metav1.Time{}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -8,8 +8,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/kube"
@@ -100,7 +104,7 @@ func TestHandEditIsFoundNamedAndPutBack(t *testing.T) {
 		{Object: plan.RefOf(md), Field: "spec.replicas", Manager: "somebody", Old: "2", New: "7"},
 		{Object: plan.RefOf(md), Field: "spec.template.spec.version", Manager: "somebody", Old: `"v1.34.1"`, New: `"v1.30.0"`},
 	}
-	if diff := cmp.Diff(wanted, got); diff != "" {
+	if diff := cmp.Diff(wanted, got, cmpopts.IgnoreFields(kube.Edit{}, "At")); diff != "" {
 		t.Errorf("edits (-want +got):\n%s", diff)
 	}
 	s := sample("edited")
@@ -162,6 +166,33 @@ func TestForeignObjectIsNeverWritten(t *testing.T) {
 				t.Errorf("it was written (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Between the last look and the write, another hand creates the object.
+func TestObjectThatAppearsAtTheLastMomentIsNotWritten(t *testing.T) {
+	ctx, c := t.Context(), cluster("appeared")
+	ours := pick(t, sample("appeared").objects(t), "ConfigMap")
+	theirs := ours.DeepCopy()
+	set(t, theirs, "theirs", "data", "notes")
+	create(ctx, t, theirs)
+	before := versions(ctx, t, []*unstructured.Unstructured{theirs})
+
+	plain, err := client.NewWithWatch(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Reader = interceptor.NewClient(plain, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+			return apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, key.Name)
+		},
+	})
+	_, err = c.Apply(ctx, plan.Plan{Cluster: c.Name, Objects: []plan.Step{{Action: plan.Create, Object: plan.RefOf(ours), Want: ours}}})
+	if _, stale := errors.AsType[*kube.StaleError](err); !stale {
+		t.Errorf("apply says %v", err)
+	}
+	if diff := cmp.Diff(before, versions(ctx, t, []*unstructured.Unstructured{theirs})); diff != "" {
+		t.Errorf("it was written (-before +after):\n%s", diff)
 	}
 }
 

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
+	"github.com/refract-dev/refract/render/plan"
 )
 
 // machinery is what Cluster API made of a cluster: read once, past any cache, and judged by pure functions.
@@ -188,4 +191,30 @@ var hashSuffix = regexp.MustCompile(`-[0-9a-f]{8}$`)
 func splitGroupKind(s string) (kind, group string) {
 	kind, group, _ = strings.Cut(s, ".")
 	return kind, group
+}
+
+// Cloned lists the Machines that were made from a template since some time, by name: after a hand edit of the template
+// is put back, these still are what the edit made them.
+func (c Cluster) Cloned(ctx context.Context, template plan.Ref, since metav1.Time) ([]string, error) {
+	m, err := c.machinery(ctx)
+	if err != nil {
+		return nil, err
+	}
+	clones := map[string]bool{}
+	for _, o := range slices.Concat(m.infra, m.configs) {
+		from := references{}
+		from.cloned(o)
+		created := o.GetCreationTimestamp()
+		if from[identify(template)] && !created.Before(&since) {
+			clones[o.GetKind()+"/"+o.GetName()] = true
+		}
+	}
+	var names []string
+	for _, machine := range alive(m.machines) {
+		infra, config := machine.Spec.InfrastructureRef, machine.Spec.Bootstrap.ConfigRef
+		if clones[infra.Kind+"/"+infra.Name] || clones[config.Kind+"/"+config.Name] {
+			names = append(names, machine.Name)
+		}
+	}
+	return names, nil
 }

@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/test/world"
@@ -26,6 +29,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	ctx := context.Background()
+	log.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	w, err := world.Start(ctx, world.Options{Out: os.Stderr, ProviderCRDs: true})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -14,27 +14,27 @@ import (
 func TestOverlay(t *testing.T) {
 	template := func(name, memory string) *unstructured.Unstructured {
 		return fromYAML(t, `
-apiVersion: infrastructure.cluster.x-k8s.io/v1beta1
-kind: NutanixMachineTemplate
-metadata: {name: `+name+`, namespace: n}
-spec: {memory: `+memory+`}`)
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: `+name+`, namespace: ns}
+data: {memory: `+memory+`}`)
 	}
 	live := fake.NewClientBuilder().WithObjects(template("kept", "1Gi"), template("changed", "1Gi")).Build()
 	o := overlay{Client: live, reader: live, over: map[identity]*unstructured.Unstructured{}}
 	for _, over := range []*unstructured.Unstructured{template("changed", "2Gi"), template("new", "3Gi")} {
-		o.over[identity{group: infraGroup, kind: over.GetKind(), name: over.GetName()}] = over
+		o.over[identity{kind: over.GetKind(), name: over.GetName()}] = over
 	}
 	for name, want := range map[string]string{"kept": "1Gi", "changed": "2Gi", "new": "3Gi", "none": ""} {
 		got := &unstructured.Unstructured{}
-		got.SetGroupVersionKind(machineTemplateKind)
-		err := o.Get(t.Context(), client.ObjectKey{Namespace: "n", Name: name}, got)
+		got.SetGroupVersionKind(configMapKind)
+		err := o.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: name}, got)
 		if want == "" {
 			if !apierrors.IsNotFound(err) {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue
 		}
-		if memory, _, _ := unstructured.NestedString(got.Object, "spec", "memory"); err != nil || memory != want {
+		if memory, _, _ := unstructured.NestedString(got.Object, "data", "memory"); err != nil || memory != want {
 			t.Errorf("%s: %s, %v", name, memory, err)
 		}
 	}

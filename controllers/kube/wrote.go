@@ -27,6 +27,8 @@ type Edit struct {
 	Old string
 	// New is the value found, as JSON; "changed" in a Secret. Empty when the field is gone.
 	New string
+	// At is when Manager wrote the object last, to the second; zero when not known.
+	At metav1.Time
 }
 
 // Edits are the fields by which live differs, at another hand's doing, from what the API server would store for the
@@ -44,11 +46,11 @@ func Edits(live, dryRun *unstructured.Unstructured) []Edit {
 		if d.live != nil && ours.covers(d.way) {
 			continue
 		}
-		e := Edit{Object: plan.RefOf(live), Field: strings.Join(d.field, ""), Manager: lastWriter(live, d), Old: text(d.want), New: text(d.live)}
+		e := Edit{Object: plan.RefOf(live), Field: strings.TrimPrefix(strings.Join(d.field, ""), "."), Old: text(d.want), New: text(d.live)}
+		e.Manager, e.At = lastWriter(live, d)
 		if secret {
 			e.Old, e.New = "changed", "changed"
 		}
-		e.Field = strings.TrimPrefix(e.Field, ".")
 		edits = append(edits, e)
 	}
 	slices.SortFunc(edits, func(a, b Edit) int { return cmp.Compare(a.Field, b.Field) })
@@ -126,16 +128,16 @@ func diffMaps(field []string, way []step, live, want map[string]any, found *[]di
 	}
 }
 
-// lastWriter is the manager, other than our apply, that owns a field and wrote last. A field that is gone has no owner:
-// then it is whoever wrote the object after us, if anybody did.
-func lastWriter(live *unstructured.Unstructured, d difference) string {
-	var since *metav1.Time
+// lastWriter is the manager, other than our apply, that owns a field and wrote last, and when. A field that is gone has
+// no owner: then it is whoever wrote the object after us, if anybody did.
+func lastWriter(live *unstructured.Unstructured, d difference) (string, metav1.Time) {
+	var since, at *metav1.Time
 	if e := ourEntry(live); e != nil {
 		since = e.Time
 	}
-	writer, at := "unknown", (*metav1.Time)(nil)
+	writer := "unknown"
 	for _, e := range live.GetManagedFields() {
-		if isOurs(e) || e.Subresource == "status" {
+		if isOurs(e) || e.Subresource == "status" || e.Time == nil {
 			continue
 		}
 		wrote := parseFields(e).covers(d.way)
@@ -146,7 +148,10 @@ func lastWriter(live *unstructured.Unstructured, d difference) string {
 			writer, at = e.Manager, e.Time
 		}
 	}
-	return writer
+	if at == nil {
+		return writer, metav1.Time{}
+	}
+	return writer, *at
 }
 
 // covers says whether a set contains what a way leads to.
