@@ -55,11 +55,22 @@ func lookup(n *yaml.Node, name string) (key, value *yaml.Node) {
 		if !merge(dereference(n.Content[i])) {
 			continue
 		}
-		merged := dereference(n.Content[i+1])
-		for _, m := range append([]*yaml.Node{merged}, merged.Content...) {
-			if key, value = lookup(dereference(m), name); value != nil && (m == merged || merged.Kind == yaml.SequenceNode) {
-				return key, value
-			}
+		if key, value = lookupMerged(dereference(n.Content[i+1]), name); value != nil {
+			return key, value
+		}
+	}
+	return nil, nil
+}
+
+// lookupMerged finds a key in a merged map or list of maps.
+func lookupMerged(n *yaml.Node, name string) (key, value *yaml.Node) {
+	maps := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		maps = n.Content
+	}
+	for _, m := range maps {
+		if key, value = lookup(dereference(m), name); value != nil {
+			return key, value
 		}
 	}
 	return nil, nil
