@@ -18,12 +18,15 @@ packages() {
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -E "$@"
 }
 
+# make lint runs go vet on everything; go test would do so again on every dependency.
+go_test='go test -vet=off'
+
 # Tests against the world are never taken from Go's test cache, which does not see the programs that they run.
 run_world() { go run ./test/controlplane/build; }
-run_race() { packages "$race_packages" | xargs -r go test -race -timeout 15m; }
-run_unit() { packages -v "$race_packages|$api_packages|$e2e_packages" | xargs -r go test -timeout 10m; }
-run_api() { packages "$api_packages" | xargs -r go test -count=1 -timeout 20m; }
-run_e2e() { packages "$e2e_packages" | xargs -r go test -count=1 -timeout 30m; }
+run_race() { packages "$race_packages" | xargs -r $go_test -race -timeout 15m; }
+run_unit() { packages -v "$race_packages|$api_packages|$e2e_packages" | xargs -r $go_test -timeout 10m; }
+run_api() { packages "$api_packages" | xargs -r $go_test -count=1 -timeout 20m; }
+run_e2e() { packages "$e2e_packages" | xargs -r $go_test -count=1 -timeout 30m; }
 
 # Fuzz targets are found by their names, built first and then run side by side, one core each.
 run_fuzz() {
