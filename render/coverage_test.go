@@ -58,7 +58,7 @@ func TestEveryField(t *testing.T) {
 		in := load(t, name)
 		whole := toYAML(t, render(t, in).Named(nil, all))
 		for leaf := range declared {
-			without, ok := clear(t, in, leaf)
+			without, ok := unset(t, in, leaf)
 			if !ok {
 				continue
 			}
@@ -92,30 +92,23 @@ func TestEveryField(t *testing.T) {
 
 // leaves collects the paths of all fields of t that hold no further struct: "nodePools[].machine.memory".
 func leaves(t reflect.Type, path string, out map[string]bool) {
-	switch t.Kind() {
-	case reflect.Pointer:
+	switch kind := t.Kind(); {
+	case kind == reflect.Pointer:
 		leaves(t.Elem(), path, out)
-		return
-	case reflect.Slice:
-		if elem := t.Elem(); elem.Kind() == reflect.Struct {
-			leaves(elem, path+"[]", out)
-			return
+	case kind == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		leaves(t.Elem(), path+"[]", out)
+	case kind == reflect.Struct && t != reflect.TypeFor[resource.Quantity]():
+		for field := range t.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			leaves(field.Type, path+"."+name, out)
 		}
-	case reflect.Struct:
-		if t == reflect.TypeFor[resource.Quantity]() {
-			break
-		}
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			leaves(t.Field(i).Type, path+"."+name, out)
-		}
-		return
+	default:
+		out[path] = true
 	}
-	out[path] = true
 }
 
-// clear returns a copy of in without a field, everywhere it is set; false when it is set nowhere.
-func clear(t *testing.T, in Inputs, leaf string) (Inputs, bool) {
+// unset returns a copy of in without a field, everywhere it is set; false when it is set nowhere.
+func unset(t *testing.T, in Inputs, leaf string) (Inputs, bool) {
 	t.Helper()
 	root, path, _ := strings.Cut(leaf, ".")
 	parts := strings.Split(strings.ReplaceAll(path, "[]", ".[]"), ".")

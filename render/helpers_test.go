@@ -15,11 +15,11 @@ import (
 )
 
 // goldenClusters are the directories below testdata/clusters.
-func goldenClusters(t testing.TB) []string {
-	t.Helper()
+func goldenClusters(tb testing.TB) []string {
+	tb.Helper()
 	entries, err := os.ReadDir("testdata/clusters")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var out []string
 	for _, e := range entries {
@@ -29,36 +29,36 @@ func goldenClusters(t testing.TB) []string {
 }
 
 // load decodes a golden cluster, as the Fleet controller does.
-func load(t testing.TB, name string) Inputs {
-	t.Helper()
+func load(tb testing.TB, name string) Inputs {
+	tb.Helper()
 	decoded, err := fleet.Decode(os.DirFS(filepath.Join("testdata", "clusters", name)), ".", fleet.Options{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if len(decoded.Clusters) != 1 {
-		t.Fatalf("%s declares %d clusters, want one", name, len(decoded.Clusters))
+		tb.Fatalf("%s declares %d clusters, want one", name, len(decoded.Clusters))
 	}
 	return FromFleet(decoded.Clusters[0])
 }
 
 // strict decodes JSON and fails on fields that T does not have.
-func strict[T any](t testing.TB, data []byte) *T {
-	t.Helper()
+func strict[T any](tb testing.TB, data []byte) *T {
+	tb.Helper()
 	out := new(T)
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(out); err != nil {
-		t.Fatalf("%v in\n%s", err, data)
+		tb.Fatalf("%v in\n%s", err, data)
 	}
 	return out
 }
 
 // render renders in and fails the test when that does not work.
-func render(t testing.TB, in Inputs) Unit {
-	t.Helper()
+func render(tb testing.TB, in Inputs) Unit {
+	tb.Helper()
 	u, err := Cluster(in)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return u
 }
@@ -67,13 +67,13 @@ func render(t testing.TB, in Inputs) Unit {
 func all(string, string) bool { return true }
 
 // toYAML is how golden files hold objects.
-func toYAML(t testing.TB, objects []*unstructured.Unstructured) string {
-	t.Helper()
+func toYAML(tb testing.TB, objects []*unstructured.Unstructured) string {
+	tb.Helper()
 	var out bytes.Buffer
 	for _, o := range objects {
 		data, err := yaml.Marshal(o.Object)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out.WriteString("---\n")
 		out.Write(data)
@@ -82,13 +82,13 @@ func toYAML(t testing.TB, objects []*unstructured.Unstructured) string {
 }
 
 // get returns the object of a kind and name.
-func get(t testing.TB, objects []*unstructured.Unstructured, kind, name string) *unstructured.Unstructured {
-	t.Helper()
+func get(tb testing.TB, objects []*unstructured.Unstructured, kind, name string) *unstructured.Unstructured {
+	tb.Helper()
 	i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool {
 		return o.GetKind() == kind && o.GetName() == name
 	})
 	if i < 0 {
-		t.Fatalf("no %s %s was rendered", kind, name)
+		tb.Fatalf("no %s %s was rendered", kind, name)
 	}
 	return objects[i]
 }

@@ -36,6 +36,7 @@ func kubeVipAfterInit(version string) string {
 }
 
 func kubeVipKubeconfig(version, from, to string) string {
+	//nolint:dupword // each fi ends an if
 	return fmt.Sprintf(`KUBERNETES_VERSION_NO_V=%s
 VERSION_TO_COMPARE=1.29.0
 if [ "$(printf '%%s\n' "$KUBERNETES_VERSION_NO_V" "$VERSION_TO_COMPARE" | sort -V | head -n1)" != "$KUBERNETES_VERSION_NO_V" ]; then
@@ -48,6 +49,7 @@ fi
 
 // cloudProviderFlag gives kube-apiserver the flag that it no longer has from Kubernetes 1.33 on.
 func cloudProviderFlag(version string) string {
+	//nolint:dupword // each fi ends an if
 	return fmt.Sprintf(`KUBERNETES_VERSION_NO_V=%s
 VERSION_TO_COMPARE=1.33.0
 # Add cloud-provider flag only for Kubernetes versions < 1.33.0

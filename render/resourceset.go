@@ -20,7 +20,7 @@ const (
 	// resourceSetKey is the only key of each chunk.
 	resourceSetKey = "objects.yaml"
 	// resourceSetSecretType is the type without which a ClusterResourceSet refuses a Secret.
-	resourceSetSecretType = "addons.cluster.x-k8s.io/resource-set"
+	resourceSetSecretType = "addons.cluster.x-k8s.io/resource-set" //nolint:gosec // a type, no secret
 )
 
 // resourceSet returns a ClusterResourceSet that delivers objects to the cluster, and the ConfigMaps and Secrets that

@@ -2,28 +2,27 @@ package render
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	addonsv1 "sigs.k8s.io/cluster-api/api/addons/v1beta2"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestTyped decodes what was rendered into Cluster API's own types: a misspelt field would be dropped by the API server
 // without a word.
 func TestTyped(t *testing.T) {
 	types := map[string]func(testing.TB, []byte) any{
-		kindCluster:               func(t testing.TB, b []byte) any { return strict[clusterv1.Cluster](t, b) },
-		kindMachineDeployment:     func(t testing.TB, b []byte) any { return strict[clusterv1.MachineDeployment](t, b) },
-		kindMachineHealthCheck:    func(t testing.TB, b []byte) any { return strict[clusterv1.MachineHealthCheck](t, b) },
-		kindKubeadmControlPlane:   func(t testing.TB, b []byte) any { return strict[controlplanev1.KubeadmControlPlane](t, b) },
-		kindKubeadmConfigTemplate: func(t testing.TB, b []byte) any { return strict[bootstrapv1.KubeadmConfigTemplate](t, b) },
-		kindClusterResourceSet:    func(t testing.TB, b []byte) any { return strict[addonsv1.ClusterResourceSet](t, b) },
+		kindCluster:               func(tb testing.TB, b []byte) any { return strict[clusterv1.Cluster](tb, b) },
+		kindMachineDeployment:     func(tb testing.TB, b []byte) any { return strict[clusterv1.MachineDeployment](tb, b) },
+		kindMachineHealthCheck:    func(tb testing.TB, b []byte) any { return strict[clusterv1.MachineHealthCheck](tb, b) },
+		kindKubeadmControlPlane:   func(tb testing.TB, b []byte) any { return strict[controlplanev1.KubeadmControlPlane](tb, b) },
+		kindKubeadmConfigTemplate: func(tb testing.TB, b []byte) any { return strict[bootstrapv1.KubeadmConfigTemplate](tb, b) },
+		kindClusterResourceSet:    func(tb testing.TB, b []byte) any { return strict[addonsv1.ClusterResourceSet](tb, b) },
 	}
 	seen := map[string]bool{}
 	for _, name := range goldenClusters(t) {
@@ -83,11 +82,11 @@ func missing(a, b any, path string) string {
 	return ""
 }
 
-func toJSON(t testing.TB, v any) []byte {
-	t.Helper()
+func toJSON(tb testing.TB, v any) []byte {
+	tb.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
@@ -132,11 +131,7 @@ func find(o *unstructured.Unstructured, wanted string) bool {
 				}
 			}
 		case list:
-			for _, inner := range v {
-				if walk(inner) {
-					return true
-				}
-			}
+			return slices.ContainsFunc(v, walk)
 		}
 		return false
 	}
