@@ -57,7 +57,7 @@ func Split(path string, data []byte) (docs []Document, err error) {
 			continue
 		}
 		if len(docs) == MaxDocuments {
-			return docs, At(path, root.Line, fmt.Errorf("more than %d documents in one file: split it", MaxDocuments))
+			return docs, At(path, root.Content[0].Line, fmt.Errorf("more than %d documents in one file: split it", MaxDocuments))
 		}
 		doc := Document{Path: path, Line: root.Content[0].Line, Node: root.Content[0]}
 		if err := (&bounds{}).check(doc.Node, 0); err != nil {

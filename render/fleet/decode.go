@@ -39,7 +39,7 @@ func Decode(files fs.FS, dir string, o Options) (Fleet, error) {
 	d.read(dir)
 	accounts, profiles, clusters := d.accounts(), d.profiles(), d.clusters()
 	d.namespaces()
-	d.judgeBroken()
+	d.judgeUnread()
 	d.resolve(accounts, profiles, clusters)
 	return d.fleet(accounts, profiles, clusters)
 }
@@ -54,7 +54,8 @@ type decoder struct {
 	errs     []*Error // of no item
 	complete bool
 	broken   map[string]error // files that are not YAML, until it is known whether they are patches
-	referred map[string]bool  // files that a spec refers to
+	referred map[string]bool  // files and directories that a spec refers to
+	skipped  []string         // directories with a kustomization of their own
 	builds   map[string][]build.Object
 }
 
@@ -137,9 +138,14 @@ func (d *decoder) namespaces() {
 	}
 }
 
-// judgeBroken reports files that are not YAML and that nothing refers to: they may declare anything. One that is
-// referred to is a mistake of who does.
-func (d *decoder) judgeBroken() {
+// judgeUnread reports files that are not YAML and that nothing refers to: they may declare anything. One that is
+// referred to is a mistake of who does. Directories that were skipped for layers and are none are named.
+func (d *decoder) judgeUnread() {
+	for _, dir := range d.skipped {
+		if !d.referred[dir] {
+			d.ignored = append(d.ignored, dir+"/")
+		}
+	}
 	for name, err := range d.broken {
 		if !d.referred[name] {
 			d.incomplete(name, err)

@@ -29,7 +29,8 @@ type Fleet struct {
 	// Complete is false when a file or document could not be understood. Then what is absent is not known to be
 	// absent, and nothing may be pruned.
 	Complete bool
-	// Ignored are the YAML files (or documents, "path:line") of other API groups, sorted.
+	// Ignored are the YAML files (or documents, "path:line") of other API groups, and the directories ("path/") with a
+	// kustomization.yaml of their own that no layer is built from, sorted.
 	Ignored []string
 	// Errors are all mistakes, sorted by place; they include each item's Err.
 	Errors []*Error

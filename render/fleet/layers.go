@@ -136,6 +136,7 @@ func (d *decoder) layerObjects(p *profileItem, at string, l v1alpha1.Layer) ([]b
 		if !ok {
 			return nil, false
 		}
+		d.referred[name] = true
 		return d.built(p.item, "kustomize", []string{name}, func(files fs.FS) ([]build.Object, error) {
 			return build.Directory(files, name)
 		})

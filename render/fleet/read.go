@@ -20,7 +20,7 @@ func (d *decoder) read(dir string) {
 		root, err = build.Resolve(d.files, root)
 	}
 	if err != nil {
-		d.incomplete(dir, fmt.Errorf("spec.git.path: %w", err))
+		d.incomplete(dir, fmt.Errorf("%w: check the path (spec.git.path of the Fleet)", err))
 		return
 	}
 	info, err := fs.Stat(d.files, root)
@@ -28,7 +28,7 @@ func (d *decoder) read(dir string) {
 	case err != nil:
 		d.incomplete(root, err)
 	case !info.IsDir():
-		d.incomplete(root, errors.New("spec.git.path is not a directory"))
+		d.incomplete(root, errors.New("the path (spec.git.path of the Fleet) is not a directory"))
 	case build.IsKustomization(d.files, root):
 		d.readBuilt(root)
 	default:
@@ -101,6 +101,7 @@ func (d *decoder) readFiles(root string) {
 			return nil
 		case entry.IsDir():
 			if name != root && build.IsKustomization(d.files, name) {
+				d.skipped = append(d.skipped, name)
 				return fs.SkipDir
 			}
 			return nil

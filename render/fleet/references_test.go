@@ -178,21 +178,22 @@ func TestPathIsKustomization(t *testing.T) {
 }
 
 func TestLayersBelowPathAreNotRead(t *testing.T) {
-	text := strings.ReplaceAll(sample, "layers/cilium/", "fleet/layers/cilium/")
-	text = strings.Replace(text, "../../fleet/layers/cilium/", "../layers/cilium", 1)
+	text := strings.ReplaceAll(sample, "-- layers/cilium/", "-- fleet/layers/cilium/")
 	text = strings.Replace(text, "../../layers/cilium", "../layers/cilium", 1)
-	f, err := fleet.Decode(tree(text), "fleet", fleet.Options{})
+	const unused = "-- fleet/unused/kustomization.yaml --\nresources: [edge.yaml]\n-- fleet/unused/edge.yaml --\na: [\n"
+	f, err := fleet.Decode(tree(text, unused), "fleet", fleet.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(f.Ignored, "fleet/layers/cilium/config.yaml") {
-		t.Errorf("the layer's file was read as a file of the Fleet: %v", f.Ignored)
+	want := []string{"fleet/patches/edge.yaml", "fleet/profiles/patches/kcp.yaml", "fleet/unused/"}
+	if diff := cmp.Diff(want, f.Ignored); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
 func TestPathMissingIsNotEmpty(t *testing.T) {
 	f, err := fleet.Decode(tree(sample), "flet", fleet.Options{})
-	if diff := cmp.Diff(`flet: spec.git.path: "flet" is not in the snapshot`, message(err)); diff != "" || f.Complete {
+	if diff := cmp.Diff(`flet: "flet" is not in the snapshot: check the path (spec.git.path of the Fleet)`, message(err)); diff != "" || f.Complete {
 		t.Errorf("complete %v: -want +got:\n%s", f.Complete, diff)
 	}
 	files := tree(sample)
