@@ -17,12 +17,12 @@ import (
 // without a word.
 func TestTyped(t *testing.T) {
 	types := map[string]func(testing.TB, []byte) any{
-		kindCluster:               func(tb testing.TB, b []byte) any { return strict[clusterv1.Cluster](tb, b) },
-		kindMachineDeployment:     func(tb testing.TB, b []byte) any { return strict[clusterv1.MachineDeployment](tb, b) },
-		kindMachineHealthCheck:    func(tb testing.TB, b []byte) any { return strict[clusterv1.MachineHealthCheck](tb, b) },
-		kindKubeadmControlPlane:   func(tb testing.TB, b []byte) any { return strict[controlplanev1.KubeadmControlPlane](tb, b) },
-		kindKubeadmConfigTemplate: func(tb testing.TB, b []byte) any { return strict[bootstrapv1.KubeadmConfigTemplate](tb, b) },
-		kindClusterResourceSet:    func(tb testing.TB, b []byte) any { return strict[addonsv1.ClusterResourceSet](tb, b) },
+		kindCluster:               typed[clusterv1.Cluster],
+		kindMachineDeployment:     typed[clusterv1.MachineDeployment],
+		kindMachineHealthCheck:    typed[clusterv1.MachineHealthCheck],
+		kindKubeadmControlPlane:   typed[controlplanev1.KubeadmControlPlane],
+		kindKubeadmConfigTemplate: typed[bootstrapv1.KubeadmConfigTemplate],
+		kindClusterResourceSet:    typed[addonsv1.ClusterResourceSet],
 	}
 	seen := map[string]bool{}
 	for _, name := range goldenClusters(t) {
@@ -32,10 +32,10 @@ func TestTyped(t *testing.T) {
 				continue
 			}
 			seen[o.GetKind()] = true
-			typed := decode(t, toJSON(t, o.Object))
+			decoded := decode(t, toJSON(t, o.Object))
 			// Nothing is lost on the way there and back, so numbers are numbers and lists are lists.
 			back := map[string]any{}
-			if err := json.Unmarshal(toJSON(t, typed), &back); err != nil {
+			if err := json.Unmarshal(toJSON(t, decoded), &back); err != nil {
 				t.Fatal(err)
 			}
 			if lost := missing(o.Object["spec"], back["spec"], "spec"); lost != "" {
@@ -48,6 +48,12 @@ func TestTyped(t *testing.T) {
 			t.Errorf("no golden cluster yields a %s", kind)
 		}
 	}
+}
+
+// typed is strict for a table of types.
+func typed[T any](tb testing.TB, data []byte) any {
+	tb.Helper()
+	return strict[T](tb, data)
 }
 
 // missing returns the path of a scalar of a that b lacks, "" when there is none.

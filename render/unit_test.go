@@ -205,3 +205,25 @@ func TestOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestParallel shows, under the race detector, that one input may be rendered by many at a time.
+func TestParallel(t *testing.T) {
+	in := load(t, "layers")
+	want := render(t, in).Digest()
+	digests := make(chan string)
+	for range 8 {
+		go func() {
+			u, err := Cluster(in)
+			if err != nil {
+				digests <- err.Error()
+				return
+			}
+			digests <- u.Digest()
+		}()
+	}
+	for range 8 {
+		if got := <-digests; got != want {
+			t.Errorf("rendered at the same time: %s, want %s", got, want)
+		}
+	}
+}
