@@ -7,7 +7,6 @@ import (
 	"os"
 	"testing"
 
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/test/world"
@@ -72,11 +71,6 @@ func as(t *testing.T, user string) client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, config)
-}
-
-func connect(t *testing.T, config *rest.Config) client.Client {
-	t.Helper()
 	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
