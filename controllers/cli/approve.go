@@ -132,15 +132,19 @@ func (a approval) run(ctx context.Context) error {
 	h, ok := a.pick(plans)
 	switch {
 	case len(plans) == 0:
-		return a.refuse(codeFindings, "%s in namespace %s holds no plan: nothing to approve%s", a.target, a.namespace, because(why))
+		return a.refuse(errFindings, "%s in namespace %s holds no plan: nothing to approve%s", a.target, a.namespace, because(why))
 	case !ok:
-		return a.refuse(codeFindings, "%s in namespace %s holds plan %s (%s), not %s: nothing was approved; look at that plan, then approve it by its digest",
+		return a.refuse(errFindings, "%s in namespace %s holds plan %s (%s), not %s: nothing was approved; look at that plan, then approve it by its digest",
 			a.target, a.namespace, plans[0].Digest, plans[0].Summary, a.digest)
 	case h.instead != "":
-		return a.refuse(codeFindings, "this plan removes cluster %s, which is approved on its Fleet: run `%s`", a.name, h.instead)
+		return a.refuse(errFindings, "this plan removes cluster %s, which is approved on its Fleet: run `%s`", a.name, h.instead)
 	case h.RecordedAt != nil && plan.Expired(h.RecordedAt.Time, a.now):
-		return a.refuse(codeFindings, "plan %s was first recorded at %s, and approvals are void 7 days later: commit the change anew", h.Digest, h.RecordedAt.UTC().Format(time.RFC3339))
+		return a.refuse(errFindings, "plan %s was first recorded at %s, and approvals are void 7 days later: commit the change anew", h.Digest, h.RecordedAt.UTC().Format(time.RFC3339))
 	}
+	return a.approve(ctx, object, h)
+}
+
+func (a approval) approve(ctx context.Context, object client.Object, h held) error {
 	if err := a.show(h); err != nil {
 		return err
 	}
@@ -148,14 +152,14 @@ func (a approval) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.write(ctx, object, h.Digest, user); err != nil {
+	if err = a.write(ctx, object, h.Digest, user); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(a.out, "approved by %s\n%s\n", user, h.next)
 	return err
 }
 
-func (a approval) refuse(code exitCode, format string, args ...any) error {
+func (a approval) refuse(code exitError, format string, args ...any) error {
 	if _, err := fmt.Fprintf(a.errOut, "refract: "+format+"\n", args...); err != nil {
 		return err
 	}
@@ -184,7 +188,7 @@ func (a approval) show(h held) error {
 	if h.RecordedAt != nil {
 		recorded = "\nrecorded  " + h.RecordedAt.UTC().Format(time.RFC3339)
 	}
-	what := a.target.String()
+	what := a.String()
 	if h.removes != "" {
 		what += ", removal of cluster " + h.removes
 	}
@@ -290,7 +294,7 @@ func (a approval) write(ctx context.Context, o client.Object, digest, user strin
 	}
 	err = a.client.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(approveFieldManager))
 	if apierrors.IsForbidden(err) {
-		return a.refuse(codeRefused, "the API server refuses the approval: %v", err)
+		return a.refuse(errRefused, "the API server refuses the approval: %v", err)
 	}
 	if err != nil {
 		return fmt.Errorf("approving %s: %w", a.target, err)

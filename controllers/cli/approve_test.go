@@ -6,7 +6,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -33,7 +32,7 @@ func (m management) hold(t *testing.T, severity v1alpha1.Severity, digest, reaso
 	c.Annotations = map[string]string{v1alpha1.FleetAnnotation: "production"}
 	create(t, m.admin, c)
 	c.Status.Plan = v1alpha1.PlanStatus{
-		Digest: digest, Severity: severity, Summary: "12 machines re-created", RecordedAt: ptr.To(metav1.NewTime(recorded)),
+		Digest: digest, Severity: severity, Summary: "12 machines re-created", RecordedAt: new(metav1.NewTime(recorded)),
 	}
 	c.Status.Conditions = []metav1.Condition{{
 		Type: v1alpha1.SourceAcceptedCondition, Status: metav1.ConditionFalse, Reason: reason,
@@ -65,29 +64,49 @@ func TestApproveCluster(t *testing.T) {
 		code     int
 		want     []string
 	}{
-		"Held": {reason: "what is held is shown and approved under the user's name", held: digestHeld,
+		"Held": {
+			reason: "what is held is shown and approved under the user's name", held: digestHeld,
 			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 0,
-			want: []string{digestHeld, "Rollout", "12 machines re-created", "approved by held", "kubectl get nutanixclusterspec edge-01"}},
-		"ByDigest": {reason: "as the operator's messages say it", held: digestHeld,
-			args: []string{"nutanixclusterspec/edge-01", digestHeld}, role: "refract-approver", code: 0, want: []string{"approved by bydigest"}},
-		"ByFlag": {reason: "kind and name apart, the digest by flag", held: digestHeld,
-			args: []string{"cluster", "edge-01", "--plan", digestHeld}, role: "refract-approver", code: 0, want: []string{"approved by byflag"}},
-		"OtherDigest": {reason: "a plan that the person did not see is not approved", held: digestHeld,
+			want: []string{digestHeld, "Rollout", "12 machines re-created", "approved by held", "kubectl get nutanixclusterspec edge-01"},
+		},
+		"ByDigest": {
+			reason: "as the operator's messages say it", held: digestHeld,
+			args: []string{"nutanixclusterspec/edge-01", digestHeld}, role: "refract-approver", code: 0, want: []string{"approved by bydigest"},
+		},
+		"ByFlag": {
+			reason: "kind and name apart, the digest by flag", held: digestHeld,
+			args: []string{"cluster", "edge-01", "--plan", digestHeld}, role: "refract-approver", code: 0, want: []string{"approved by byflag"},
+		},
+		"OtherDigest": {
+			reason: "a plan that the person did not see is not approved", held: digestHeld,
 			args: []string{"cluster/edge-01", digestOther}, role: "refract-approver", code: 1,
-			want: []string{"holds plan " + digestHeld, "nothing was approved"}},
-		"NothingHeld": {reason: "there must be a plan; its status says why there is none", held: "",
+			want: []string{"holds plan " + digestHeld, "nothing was approved"},
+		},
+		"NothingHeld": {
+			reason: "there must be a plan; its status says why there is none", held: "",
 			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 1,
-			want: []string{"holds no plan", "limit recreatedMachines of the Fleet is 10"}},
-		"Old": {reason: "an approval after a week would be void", held: digestHeld, age: 8 * 24 * time.Hour,
-			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 1, want: []string{"void 7 days later"}},
-		"Removal": {reason: "a removal is the Fleet's to approve", held: digestHeld, severity: v1alpha1.SeverityDestroy, why: v1alpha1.LimitExceededReason,
-			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 1, want: []string{"refract approve fleet/production " + digestHeld}},
-		"ReCreation": {reason: "a cluster that another hand deleted is its own matter", held: digestHeld, severity: v1alpha1.SeverityDestroy, why: v1alpha1.ApprovalRequiredReason,
-			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 0, want: []string{"approved by recreation"}},
-		"MayNot": {reason: "without the verb the API server refuses", held: digestHeld,
-			args: []string{"cluster/edge-01"}, role: "admin-but-approve", code: 3, want: []string{"the API server refuses the approval"}},
-		"Unknown": {reason: "a mistyped name", held: digestHeld,
-			args: []string{"cluster/edge-09"}, role: "refract-approver", code: 2, want: []string{"has no cluster edge-09"}},
+			want: []string{"holds no plan", "limit recreatedMachines of the Fleet is 10"},
+		},
+		"Old": {
+			reason: "an approval after a week would be void", held: digestHeld, age: 8 * 24 * time.Hour,
+			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 1, want: []string{"void 7 days later"},
+		},
+		"Removal": {
+			reason: "a removal is the Fleet's to approve", held: digestHeld, severity: v1alpha1.SeverityDestroy, why: v1alpha1.LimitExceededReason,
+			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 1, want: []string{"refract approve fleet/production " + digestHeld},
+		},
+		"ReCreation": {
+			reason: "a cluster that another hand deleted is its own matter", held: digestHeld, severity: v1alpha1.SeverityDestroy, why: v1alpha1.ApprovalRequiredReason,
+			args: []string{"cluster/edge-01"}, role: "refract-approver", code: 0, want: []string{"approved by recreation"},
+		},
+		"MayNot": {
+			reason: "without the verb the API server refuses", held: digestHeld,
+			args: []string{"cluster/edge-01"}, role: "admin-but-approve", code: 3, want: []string{"the API server refuses the approval"},
+		},
+		"Unknown": {
+			reason: "a mistyped name", held: digestHeld,
+			args: []string{"cluster/edge-09"}, role: "refract-approver", code: 2, want: []string{"has no cluster edge-09"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +139,7 @@ func TestApproveFleet(t *testing.T) {
 	m = m.as(t, "fleet-approver", "refract-approver")
 	expect(t, m.command(t, "approve", "fleet/production", "sha256:none"), 1, "nothing was approved")
 
-	f.Status.Plan = v1alpha1.PlanStatus{Digest: digestHeld, Severity: v1alpha1.SeverityDestroy, Summary: "2 clusters", RecordedAt: ptr.To(metav1.Now())}
+	f.Status.Plan = v1alpha1.PlanStatus{Digest: digestHeld, Severity: v1alpha1.SeverityDestroy, Summary: "2 clusters", RecordedAt: new(metav1.Now())}
 	if err := m.admin.Status().Update(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,16 +21,16 @@ import (
 
 // Exit codes. Scripts rely on them.
 const (
-	codeFindings = exitCode(1) // validate, render: mistakes in the files; plan: changes; approve: nothing to approve
-	codeError    = exitCode(2) // the command could not do its work
-	codeRefused  = exitCode(3) // plan: refused, or held until approved; approve: not allowed to
+	errFindings = exitError(1) // validate, render: mistakes in the files; plan: changes; approve: nothing to approve
+	errFailed   = exitError(2) // the command could not do its work
+	errRefused  = exitError(3) // plan: refused, or held until approved; approve: not allowed to
 )
 
-// exitCode ends a command that has said on its writers all there is to say.
-type exitCode int
+// exitError is the exit code of a command that has said on its writers all there is to say.
+type exitError int
 
 // Error is for callers that print errors; Main does not print this one.
-func (c exitCode) Error() string { return "exit code " + strconv.Itoa(int(c)) }
+func (e exitError) Error() string { return "exit code " + strconv.Itoa(int(e)) }
 
 // program is what commands take from outside.
 type program struct {
@@ -50,7 +51,7 @@ func (p program) main(ctx context.Context, args []string, stdin io.Reader, stdou
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var code exitCode
+	var code exitError
 	switch {
 	case err == nil:
 		return 0
@@ -58,7 +59,7 @@ func (p program) main(ctx context.Context, args []string, stdin io.Reader, stdou
 		return int(code)
 	}
 	_, _ = fmt.Fprintf(stderr, "refract: %v\n", err) // nobody is left to tell
-	return int(codeError)
+	return int(errFailed)
 }
 
 func (p program) root() *cobra.Command {
@@ -98,10 +99,8 @@ func noArguments(c *cobra.Command, args []string) error {
 
 // oneOf demands that a flag has one of the given values.
 func oneOf(flag, value string, values ...string) error {
-	for _, v := range values {
-		if v == value {
-			return nil
-		}
+	if slices.Contains(values, value) {
+		return nil
 	}
 	return fmt.Errorf("--%s is %q; use %s", flag, value, strings.Join(values, " or "))
 }

@@ -154,9 +154,9 @@ func TestManager(t *testing.T) {
 		return result{code, out.String(), errs.String()}
 	}
 
-	got := manager("--metrics-bind-address=0", "--leader-elect", "--concurrent=7", "--allow-file-urls", "--stuck-after=1m")
+	got := manager("--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect", "--concurrent=7", "--allow-file-urls", "--stuck-after=1m")
 	expect(t, got, 0)
-	if seen.MetricsAddress != "0" || !seen.LeaderElection || seen.Concurrent != 7 || !seen.AllowFileURLs || seen.AllowInsecureGit || seen.StuckAfter.Minutes() != 1 {
+	if seen.MetricsAddress != "0" || seen.HealthAddress != "" || !seen.LeaderElection || seen.Concurrent != 7 || !seen.AllowFileURLs || seen.AllowInsecureGit || seen.StuckAfter.Minutes() != 1 {
 		t.Errorf("flags did not arrive: %+v", seen)
 	}
 	if host != "https://127.0.0.1:1" {

@@ -21,49 +21,84 @@ func TestValidate(t *testing.T) {
 		code   int
 		want   []string
 	}{
-		"Good": {reason: "layers beside PATH are followed inside the repository", dir: "good", code: 0,
-			want: []string{"2 clusters, 1 profile version, 1 account: no mistake"}},
-		"WholeRepository": {reason: "a layer is no cluster file", dir: "good", path: ".", code: 0,
-			want: []string{"2 clusters"}},
-		"Missing": {reason: "a mistyped path is no empty fleet", dir: "good", path: "flet", code: 2,
-			want: []string{"flet does not exist"}},
-		"File": {reason: "PATH is a directory", dir: "good", path: "fleet/fleet.yaml", code: 2,
-			want: []string{"is a file"}},
-		"Nothing": {reason: "a directory without a file of ours is a finding", dir: "good", path: "layers", code: 1,
-			want: []string{"declares nothing"}},
-		"OtherFiles": {reason: "files of other API groups are counted and named", dir: "good",
+		"Good": {
+			reason: "layers beside PATH are followed inside the repository", dir: "good", code: 0,
+			want: []string{"2 clusters, 1 profile version, 1 account: no mistake"},
+		},
+		"WholeRepository": {
+			reason: "a layer is no cluster file", dir: "good", path: ".", code: 0,
+			want: []string{"2 clusters"},
+		},
+		"Missing": {
+			reason: "a mistyped path is no empty fleet", dir: "good", path: "flet", code: 2,
+			want: []string{"flet does not exist"},
+		},
+		"File": {
+			reason: "PATH is a directory", dir: "good", path: "fleet/fleet.yaml", code: 2,
+			want: []string{"is a file"},
+		},
+		"Nothing": {
+			reason: "a directory without a file of ours is a finding", dir: "good", path: "layers", code: 1,
+			want: []string{"declares nothing"},
+		},
+		"OtherFiles": {
+			reason: "files of other API groups are counted and named", dir: "good",
 			change: func(t *testing.T, dir string) {
+				t.Helper()
 				write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", dir, "fleet/other.yaml")
-			}, code: 0, want: []string{"1 document of other API groups", "fleet/other.yaml"}},
-		"LinkOut": {reason: "a link that leaves the repository is refused, whatever it leads to", dir: "good",
+			}, code: 0, want: []string{"1 document of other API groups", "fleet/other.yaml"},
+		},
+		"LinkOut": {
+			reason: "a link that leaves the repository is refused, whatever it leads to", dir: "good",
 			change: func(t *testing.T, dir string) {
+				t.Helper()
 				outside := t.TempDir()
 				write(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stolen}\n", outside, "dns.yaml")
 				replace(t, "[dns.yaml]", "[stolen.yaml]", dir, "layers/dns/kustomization.yaml")
 				link(t, filepath.Join(outside, "dns.yaml"), dir, "layers/dns/stolen.yaml")
-			}, code: 1, want: []string{"layers/dns/stolen.yaml", "leaves the snapshot"}},
-		"LinkUp": {reason: "a relative link out is no way round", dir: "good",
+			}, code: 1, want: []string{"layers/dns/stolen.yaml", "leaves the snapshot"},
+		},
+		"LinkUp": {
+			reason: "a relative link out is no way round", dir: "good",
 			change: func(t *testing.T, dir string) {
+				t.Helper()
 				link(t, "../../../etc", dir, "layers/dns/up")
 				replace(t, "[dns.yaml]", "[up/passwd]", dir, "layers/dns/kustomization.yaml")
-			}, code: 1, want: []string{"leaves the snapshot"}},
-		"LinkInside": {reason: "a link inside the repository is followed", dir: "good",
+			}, code: 1, want: []string{"leaves the snapshot"},
+		},
+		"LinkInside": {
+			reason: "a link inside the repository is followed", dir: "good",
 			change: func(t *testing.T, dir string) {
+				t.Helper()
 				link(t, "dns.yaml", dir, "layers/dns/same.yaml")
 				replace(t, "[dns.yaml]", "[same.yaml]", dir, "layers/dns/kustomization.yaml")
-			}, code: 0, want: []string{"no mistake"}},
-		"LinkedPath": {reason: "PATH itself may be a link of the user's", dir: "good", path: "linked",
-			change: func(t *testing.T, dir string) { link(t, "fleet", dir, "linked") }, code: 0,
-			want: []string{"2 clusters"}},
-		"Ignored": {reason: ".sourceignore hides files as it does from the operator", dir: "good",
+			}, code: 0, want: []string{"no mistake"},
+		},
+		"LinkedPath": {
+			reason: "PATH itself may be a link of the user's", dir: "good", path: "linked",
 			change: func(t *testing.T, dir string) {
+				t.Helper()
+				link(t, "fleet", dir, "linked")
+			}, code: 0,
+			want: []string{"2 clusters"},
+		},
+		"Ignored": {
+			reason: ".sourceignore hides files as it does from the operator", dir: "good",
+			change: func(t *testing.T, dir string) {
+				t.Helper()
 				write(t, "draft*.yaml\n", dir, "fleet/.sourceignore")
 				write(t, "{{ not yaml", dir, "fleet/drafts/draft-1.yaml")
 				write(t, "{{ not yaml", dir, "fleet/drafts/.git/config.yaml")
-			}, code: 0, want: []string{"no mistake"}},
-		"NotIgnored": {reason: "and only those", dir: "good",
-			change: func(t *testing.T, dir string) { write(t, "{{ not yaml", dir, "fleet/drafts/draft-1.yaml") }, code: 1,
-			want: []string{"fleet/drafts/draft-1.yaml:1: "}},
+			}, code: 0, want: []string{"no mistake"},
+		},
+		"NotIgnored": {
+			reason: "and only those", dir: "good",
+			change: func(t *testing.T, dir string) {
+				t.Helper()
+				write(t, "{{ not yaml", dir, "fleet/drafts/draft-1.yaml")
+			}, code: 1,
+			want: []string{"fleet/drafts/draft-1.yaml:1: "},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -45,7 +46,7 @@ func (f planFlags) proposeLive(ctx context.Context, d declared) (proposed, error
 	if s.client, err = connect(config); err != nil {
 		return proposed{}, err
 	}
-	if err := s.look(ctx, f.fleet); err != nil {
+	if err = s.look(ctx, f.fleet); err != nil {
 		return proposed{}, err
 	}
 	p, err := s.propose(ctx)
@@ -58,6 +59,7 @@ func (f planFlags) proposeLive(ctx context.Context, d declared) (proposed, error
 		p.plans = append(p.plans, in.Removals[name].Plan)
 	}
 	p.decisions = plan.Gate(in).Decisions
+	s.reserve(p.decisions)
 	return p, nil
 }
 
@@ -144,8 +146,36 @@ func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, err
 		Client: s.client, Reader: s.client, Namespace: s.namespace, Name: c.Object.Name,
 		Ignore: ignore, Adopt: c.Object.Spec.Adopt,
 	}
-	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Ignore: ignore})
+	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Ignore: ignore, Recreate: s.gone(c.Object.Name)})
 	return one.Plan, err
+}
+
+// gone says whether a cluster existed and was deleted by another hand, as its status reports: creating it anew needs an
+// approval.
+func (s *scene) gone(name string) bool {
+	mirror := s.mirrors[name]
+	if mirror == nil {
+		return false
+	}
+	stalled := meta.FindStatusCondition(mirror.Status.Conditions, v1alpha1.StalledCondition)
+	return stalled != nil && stalled.Reason == v1alpha1.ClusterDeletedElsewhereReason
+}
+
+// reserve holds newcomers whose endpoint a living cluster of the namespace has, which is what a rename looks like.
+func (s *scene) reserve(decisions map[string]plan.Decision) {
+	for _, c := range s.Clusters {
+		name, host := c.Object.Name, c.Object.Spec.ControlPlane.Endpoint.Host
+		if _, planned := decisions[name]; !planned || s.mirrors[name] != nil {
+			continue
+		}
+		for _, other := range s.mirrors {
+			if other.Spec.ControlPlane.Endpoint.Host == host && other.Spec.AccountRef.Name == c.Object.Spec.AccountRef.Name {
+				decisions[name] = plan.Decision{Reason: v1alpha1.ConflictReason, Message: fmt.Sprintf(
+					"%s:%d: endpoint %s is in use by cluster %s; choose a free address, or delete that cluster first if this one is the same under a new name",
+					c.Place.Path, c.Place.Line, host, other.Name)}
+			}
+		}
+	}
 }
 
 // changedProfile finds another content under a profile version that is in use: versions are immutable.

@@ -93,6 +93,16 @@ func TestPlanLiveRefuses(t *testing.T) {
 	expect(t, m.command(t, "plan", dir), 3, "held: edge-01 (Forbidden)", "controlPlaneEndpoint")
 	replace(t, "10.20.0.99", "10.20.0.11", repo, "fleet/clusters/edge-01.yaml")
 
+	// A cluster under a new name while the old one lives.
+	renamed := filepath.Join(repo, "fleet/clusters/edge-01.yaml")
+	replace(t, "edge-01", "edge-11", renamed)
+	expect(t, m.command(t, "plan", dir), 3, "held: edge-11 (Conflict)", "endpoint 10.20.0.11 is in use by cluster edge-01")
+	replace(t, "edge-11", "edge-01", renamed)
+
+	// A cluster that another hand deleted is not made anew without a word.
+	m.deleteElsewhere(t, "edge-02")
+	expect(t, m.command(t, "plan", dir), 3, "held: edge-02 (ApprovalRequired)")
+
 	// The name of one of the new cluster's objects is taken.
 	create(t, m.admin, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "edge-03-dns"}})
 	cluster := filepath.Join(repo, "fleet/clusters/edge-03.yaml")
@@ -149,4 +159,32 @@ func TestPlanLiveWithoutRights(t *testing.T) {
 	m := manage(t)
 	dir := filepath.Join(repository(t, "good"), "fleet")
 	expect(t, m.as(t, "nobody", "").command(t, "plan", dir), 2, "listing NutanixClusterSpecs", "forbidden")
+}
+
+// deleteElsewhere takes the Cluster away as another hand would, and has the status say so.
+func (m management) deleteElsewhere(t *testing.T, name string) {
+	t.Helper()
+	cluster := &unstructured.Unstructured{}
+	cluster.SetAPIVersion("cluster.x-k8s.io/v1beta2")
+	cluster.SetKind("Cluster")
+	cluster.SetNamespace(m.namespace)
+	cluster.SetName(name)
+	removeProtection := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"refract.dev/protect":null}}}`))
+	if err := m.admin.Patch(t.Context(), cluster, removeProtection); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.admin.Delete(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	c := &v1alpha1.NutanixClusterSpec{}
+	if err := m.admin.Get(t.Context(), client.ObjectKey{Namespace: m.namespace, Name: name}, c); err != nil {
+		t.Fatal(err)
+	}
+	c.Status.Conditions = []metav1.Condition{{
+		Type: v1alpha1.StalledCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.ClusterDeletedElsewhereReason,
+		Message: "deleted by another hand", LastTransitionTime: metav1.Now(),
+	}}
+	if err := m.admin.Status().Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -108,11 +108,11 @@ func (m management) as(t *testing.T, user, role string) management {
 	}
 	// The authorizer's cache follows the binding.
 	err = wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
-		err := c.List(ctx, &v1alpha1.FleetList{}, client.InNamespace(m.namespace))
-		if apierrors.IsForbidden(err) {
+		listed := c.List(ctx, &v1alpha1.FleetList{}, client.InNamespace(m.namespace))
+		if apierrors.IsForbidden(listed) {
 			return false, nil
 		}
-		return err == nil, err
+		return listed == nil, listed
 	})
 	if err != nil {
 		t.Fatal(err)

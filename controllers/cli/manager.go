@@ -12,6 +12,9 @@ import (
 	"github.com/refract-dev/refract/controllers"
 )
 
+// off is what people write for an address that is not served.
+const off = "0"
+
 // logFlags say what is logged and how.
 type logFlags struct{ level, encoding string }
 
@@ -36,6 +39,9 @@ Exit codes: 0 ended by a signal, 2 an error.`,
 			}
 			if o.Concurrent < 1 {
 				return fmt.Errorf("--concurrent is %d; use 1 or more", o.Concurrent)
+			}
+			if o.HealthAddress == off {
+				o.HealthAddress = ""
 			}
 			config, _, err := from.open()
 			if err != nil {

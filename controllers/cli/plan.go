@@ -68,7 +68,7 @@ func (f planFlags) run(c *cobra.Command, path string) error {
 	if f.live || f.kubeconfig != "" || f.context != "" || f.fleet != "" {
 		p, err = f.proposeLive(c.Context(), d)
 	} else {
-		p, err = proposeOffline(c.Context(), d)
+		p = proposeOffline(c.Context(), d)
 	}
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ type proposed struct {
 }
 
 // proposeOffline predicts from the files alone.
-func proposeOffline(ctx context.Context, d declared) (proposed, error) {
+func proposeOffline(ctx context.Context, d declared) proposed {
 	var p proposed
 	for _, c := range d.Clusters {
 		if c.Err != nil {
@@ -107,7 +107,7 @@ func proposeOffline(ctx context.Context, d declared) (proposed, error) {
 		one.Plan.Predicted = true
 		p.plans = append(p.plans, one.Plan)
 	}
-	return p, nil
+	return p
 }
 
 func (p proposed) report(c *cobra.Command, output string) error {
@@ -122,7 +122,7 @@ func (p proposed) report(c *cobra.Command, output string) error {
 		if err := writeMistakes(c.ErrOrStderr(), p.mistakes); err != nil {
 			return err
 		}
-		return codeError
+		return errFailed
 	}
 	return p.code()
 }
@@ -131,11 +131,11 @@ func (p proposed) report(c *cobra.Command, output string) error {
 func (p proposed) code() error {
 	for _, d := range p.decisions {
 		if !d.Accepted {
-			return codeRefused
+			return errRefused
 		}
 	}
 	if slices.ContainsFunc(p.plans, func(p plan.Plan) bool { return !p.Empty() }) {
-		return codeFindings
+		return errFindings
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (f renderFlags) run(c *cobra.Command, d declared) error {
 	if err := writeMistakes(c.ErrOrStderr(), build.Sort(mistakes)); err != nil {
 		return err
 	}
-	return codeFindings
+	return errFindings
 }
 
 // writeYAML writes one document an object, each under a line that says where it comes from.

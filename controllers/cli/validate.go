@@ -40,7 +40,7 @@ func (d declared) validate(out io.Writer) error {
 		if _, err := fmt.Fprintln(out, d.nothing()); err != nil {
 			return err
 		}
-		return codeFindings
+		return errFindings
 	}
 	mistakes := d.mistakes()
 	if err := writeMistakes(out, mistakes); err != nil {
@@ -50,7 +50,7 @@ func (d declared) validate(out io.Writer) error {
 		return err
 	}
 	if len(mistakes) > 0 {
-		return codeFindings
+		return errFindings
 	}
 	return nil
 }
