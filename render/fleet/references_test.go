@@ -58,6 +58,22 @@ func TestNoFallBackToLowerVersion(t *testing.T) {
 	}
 }
 
+func TestNoFallBackFromVagueVersion(t *testing.T) {
+	for name, wrong := range map[string]string{
+		"Pattern": strings.Replace(version("1.4.1"), "version: 1.4.1", `version: "1.4"`, 1),
+		"Type":    strings.Replace(version("1.4.1"), "version: 1.4.1", "version: 1.4", 1),
+		"Name":    strings.Replace(version("1.4.1"), "profile: standard", "profil: standard", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := fleet.Decode(tree(sample, wrong), "fleet", fleet.Options{})
+			const want = `fleet/clusters/edge-01.yaml:7: range "1.4.x" is not resolved while fleet/profiles/standard-1.4.1.yaml:2 does not say which version it is: mend it, or name a version`
+			if err == nil || message(f.Clusters[0].Err) != want {
+				t.Errorf("got %v, want %s", f.Clusters[0].Err, want)
+			}
+		})
+	}
+}
+
 func TestProfileVersionTwice(t *testing.T) {
 	files := tree(sample, strings.ReplaceAll(strings.Replace(profile, "{name: standard-1.4.0}", "{name: other}", 1), "standard.yaml", "other.yaml"))
 	_, err := fleet.Decode(files, "fleet", fleet.Options{})

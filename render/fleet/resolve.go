@@ -27,6 +27,7 @@ type profileItem struct {
 	Profile
 
 	version *semver.Version
+	vague   bool // it is not known which version of which profile it is
 	at      *Profile // in the Fleet
 }
 
@@ -56,10 +57,11 @@ func (d *decoder) profiles() []*profileItem {
 			continue
 		}
 		p := &profileItem{item: i, Profile: Profile{Object: o, Place: i.place(), Origins: map[string]build.Origin{}}}
-		p.version, _ = semver.StrictNewVersion(o.Spec.Version) // its pattern has been checked
-		if p.version == nil {
+		var err error
+		if p.version, err = semver.StrictNewVersion(o.Spec.Version); err != nil {
 			p.version = &semver.Version{}
 		}
+		p.vague = err != nil || o.Spec.Profile == ""
 		d.profile(p)
 		out = append(out, p)
 	}
@@ -234,6 +236,10 @@ func (d *decoder) pick(c *clusterItem, at string, ref v1alpha1.ProfileReference,
 		c.fail(at+".version", "range %q is not resolved while other files cannot be read: they may hold a newer version; mend them, or name a version", ref.Version)
 		return nil
 	}
+	if p := vague(ref.Name, profiles); !exact && p != nil {
+		c.fail(at+".version", "range %q is not resolved while %s does not say which version it is: mend it, or name a version", ref.Version, p)
+		return nil
+	}
 	for _, p := range all {
 		if matches(p.version) {
 			return p
@@ -241,6 +247,16 @@ func (d *decoder) pick(c *clusterItem, at string, ref v1alpha1.ProfileReference,
 		versions = append(versions, p.Object.Spec.Version)
 	}
 	c.fail(at+".version", "no version of profile %s matches %q: there are %s", ref.Name, ref.Version, strings.Join(slices.Compact(versions), ", "))
+	return nil
+}
+
+// vague returns a profile that may be a version of name, nobody knows which.
+func vague(name string, profiles []*profileItem) *profileItem {
+	for _, p := range profiles {
+		if p.vague && (p.Object.Spec.Profile == name || p.Object.Spec.Profile == "") {
+			return p
+		}
+	}
 	return nil
 }
 
