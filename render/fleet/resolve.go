@@ -27,7 +27,7 @@ type profileItem struct {
 	Profile
 
 	version *semver.Version
-	vague   bool // it is not known which version of which profile it is
+	vague   bool     // it is not known which version of which profile it is
 	at      *Profile // in the Fleet
 }
 
