@@ -92,8 +92,11 @@ func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return r.delete(ctx, c, before)
 	}
 	v := &view{cluster: c}
-	err := r.reconcile(ctx, v)
-	result, err := r.report(v, err)
+	stepErr := r.reconcile(ctx, v)
+	if overtaken(stepErr) {
+		return ctrl.Result{RequeueAfter: soon}, nil
+	}
+	result, err := r.report(v, stepErr)
 	if publishErr := r.publish(ctx, before, c); client.IgnoreNotFound(publishErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, publishErr)
 	}
@@ -122,6 +125,9 @@ func (r *ClusterReconciler) reconcile(ctx context.Context, v *view) error {
 		return err
 	}
 	if r.settled.is(client.ObjectKeyFromObject(v.cluster), v.token()) {
+		if err := r.finish(ctx, v); err != nil {
+			return err
+		}
 		return r.progress(v)
 	}
 	if err := r.propose(ctx, v); err != nil {

@@ -25,6 +25,7 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 		return err
 	}
 	if v.flow.Plan.Empty() {
+		r.settle(v)
 		return r.finish(ctx, v)
 	}
 	cause, beyond := v.cause()
@@ -41,8 +42,7 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 		return r.gateItself(ctx, v)
 	case cause == plan.CauseDrift && v.cluster.Spec.Drift.Objects == v1alpha1.DriftReport && !v.record.open():
 		v.pending = beyond
-		r.settle(v)
-		return nil
+		return nil // compared again at the next look: it is not as wanted
 	}
 	r.sayDrift(v, cause)
 	return r.apply(ctx, v)
@@ -117,9 +117,8 @@ func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
 }
 
 // finish notes that an accepted plan has been carried out: nothing differs, old machines are gone and replacements
-// ready. From then on it covers nothing.
+// ready. From then on it covers nothing. The caller knows that nothing differs.
 func (r *ClusterReconciler) finish(ctx context.Context, v *view) error {
-	r.settle(v)
 	values := map[string]any{}
 	if v.record.Wish != nil {
 		values[keyWish] = nil

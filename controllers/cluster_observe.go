@@ -104,8 +104,12 @@ func (v *view) waiting() string {
 		return "applied; waiting for Cluster API"
 	case !h.Found:
 		return "waiting to be applied"
+	case v.applied > 0:
+		return "applied; waiting for Cluster API to act"
 	case !h.Done:
 		return strings.Join(h.Waiting, "; ")
+	case v.record.open():
+		return "carrying out the accepted plan"
 	case h.Available != metav1.ConditionTrue:
 		return ""
 	case len(v.pending) > 0 && plan.Rank(worst(v.pending)) > plan.Rank(v1alpha1.SeverityInPlace):

@@ -77,6 +77,9 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	}
 	before := f.DeepCopy()
 	s, stepErr := r.reconcile(ctx, f)
+	if overtaken(stepErr) {
+		return ctrl.Result{RequeueAfter: soon}, nil
+	}
 	result, err := r.report(f, s, stepErr)
 	if patchErr := applyWhole(ctx, r.Client, f, v1alpha1.FleetKind, before.Status, f.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)

@@ -74,7 +74,7 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 	}
 	for name, g := range s.removals {
 		if g.keep == "" {
-			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked()}
+			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked(), Limits: g.mirror.Spec.Limits}
 		}
 	}
 	in.Approved = r.fleetApprovals(f)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -140,6 +141,13 @@ func clip(message string) string {
 	}
 	return message[:maxMessage-3] + "..."
 }
+
+// soon is when to look again after another hand wrote what was read.
+const soon = 200 * time.Millisecond
+
+// overtaken says whether a reconcile worked on something that another hand wrote meanwhile. It is begun anew, and nothing
+// is said about it.
+func overtaken(err error) bool { return err != nil && apierrors.IsConflict(err) }
 
 // ignoreCanceled drops the error of a reconcile that was cut short by shutdown.
 func ignoreCanceled(ctx context.Context, err error) error {

@@ -110,6 +110,7 @@ func (r record) unfinished() *plan.Unfinished {
 		u.Recreated += p.Recreated()
 		u.Removed += p.Removed()
 	}
+	u.Approved = u.Recreated == 0 && u.Removed == 0 && r.Accepted.ApprovedBy != ""
 	return u
 }
 

@@ -4,13 +4,13 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr/testr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -93,6 +93,7 @@ func (s *scene) fleet(name string) *v1alpha1.Fleet {
 		Spec: v1alpha1.FleetSpec{
 			Git:      v1alpha1.GitSource{URL: s.git.URL(), Path: "./fleet", SecretRef: &v1alpha1.LocalReference{Name: "git-credentials"}},
 			Interval: metav1.Duration{Duration: 2 * time.Second},
+			Limits:   v1alpha1.Limits{RecreatedMachines: ptr.To[int32](30)},
 		},
 	}
 	s.create(f)
@@ -128,34 +129,65 @@ func within(ctx context.Context, t *testing.T, d time.Duration, what string, che
 	}
 }
 
+// TestLife takes one cluster from its first commit to the last by the real controllers: created, scaled, rolled,
+// upgraded, a pool removed, deleted by two commits and an approval.
 func TestLife(t *testing.T) {
-	if os.Getenv("REFRACT_SKIP_E2E") != "" {
-		t.Skip("asked to skip")
-	}
 	s := newScene(t)
-	ctx := t.Context()
-	edge := rig.Cluster{Name: "edge-01", Endpoint: s.world.Endpoint(), ControlPlanes: 3, Workers: 2}
+	edge := rig.Cluster{Name: "edge-01", Endpoint: s.world.Endpoint(), ControlPlanes: 3, Workers: 2, Pools: map[string]int{"extra": 1}}
 	s.push("one cluster", map[string]string{
 		"fleet/account.yaml": rig.Account("pc-east", s.world.Prism.Host),
 		"fleet/profile.yaml": rig.Profile("1.0.0", "v1.33.4"),
 		"fleet/edge-01.yaml": edge.File(),
 	})
 	s.fleet("production")
-	within(ctx, t, 3*time.Minute, "the cluster is Ready", func() error {
-		c := s.cluster("edge-01")
-		if c == nil {
-			f := &v1alpha1.Fleet{}
-			_ = s.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "production"}, f)
-			return fmt.Errorf("no mirror; fleet: %+v %+v", f.Status.Conditions, f.Status.Failures)
-		}
-		for _, cond := range c.Status.Conditions {
-			if cond.Type == "Ready" && cond.Status == "True" {
-				return nil
-			}
-		}
-		return fmt.Errorf("%s %+v", c.Status.Phase, c.Status.Conditions)
+	s.ready("edge-01", 4*time.Minute)
+	s.vms(6)
+	first := s.machines("edge-01")
+
+	t.Run("ScaleUpMovesNoMachine", func(t *testing.T) {
+		edge.Workers = 3
+		s.change(t, "scale up", edge)
+		s.vms(7)
+		s.kept(t, first, 6)
 	})
-	if n := len(s.world.Prism.Server.VMs()); n != 5 {
-		t.Errorf("%d VMs, want 5", n)
-	}
+	before := s.machines("edge-01")
+	t.Run("MoreMemoryRollsThePoolAlone", func(t *testing.T) {
+		edge.WorkerMemory = "6Gi"
+		s.change(t, "more memory for workers", edge)
+		s.vms(7)
+		s.kept(t, before, 3)
+	})
+	t.Run("KubernetesUpgradeRollsEverything", func(t *testing.T) {
+		before := s.machines("edge-01")
+		edge.Profile = "1.1.0"
+		s.push("next minor", map[string]string{"fleet/profile-1.1.yaml": rig.Profile("1.1.0", "v1.34.1")})
+		s.change(t, "upgrade", edge)
+		s.vms(7)
+		s.kept(t, before, 0)
+		if v := s.cluster("edge-01").Status.KubernetesVersion; v != "v1.34.1" {
+			t.Errorf("version %s", v)
+		}
+	})
+	t.Run("RemovedPoolTakesItsMachines", func(t *testing.T) {
+		before := s.machines("edge-01")
+		edge.Pools = nil
+		s.change(t, "remove a pool", edge)
+		s.vms(6)
+		s.kept(t, before, 6)
+	})
+	t.Run("DeletionTakesTwoCommitsAndAnApproval", func(t *testing.T) {
+		edge.DeletionPolicy = "Delete"
+		s.change(t, "may be deleted", edge)
+		s.push("remove the cluster", map[string]string{"fleet/edge-01.yaml": ""})
+		s.within(time.Minute, "the deletion is held", func() error {
+			c := s.cluster("edge-01")
+			if c == nil || c.Status.Plan.Digest == "" {
+				return fmt.Errorf("not held: %+v", c)
+			}
+			return nil
+		})
+		s.approve("edge-01")
+		s.within(3*time.Minute, "nothing is left", func() error { return s.gone("edge-01") })
+		s.vms(0)
+	})
 }
