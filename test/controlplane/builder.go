@@ -133,7 +133,7 @@ func (b *Builder) moduleCache(module string) (string, error) {
 
 func (b *Builder) lock(ctx context.Context, dir, what string) (func(), error) {
 	return lock(ctx, filepath.Join(dir, "lock"), func() {
-		fmt.Fprintf(b.Out, "waiting for another process that builds %s\n", what)
+		say(b.Out, "waiting for another process that builds %s\n", what)
 	})
 }
 
@@ -196,7 +196,7 @@ func tail(text string, lines int) string {
 }
 
 func isFile(path string) bool {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) //nolint:gosec // below our cache or named by the caller
 	return err == nil && info.Mode().IsRegular()
 }
 

@@ -17,10 +17,10 @@ const recipe = "1"
 // and own sources, the programs' flags and patch, the Go release and the platform.
 func key(module, dir, toolchain string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "recipe %s\ntoolchain %s\npatch %q\n", recipe, toolchain, webhookPatch)
+	say(sum, "recipe %s\ntoolchain %s\npatch %q\n", recipe, toolchain, webhookPatch)
 	for _, p := range programs() {
 		if p.module == module {
-			fmt.Fprintf(sum, "program %+v\n", p)
+			say(sum, "program %+v\n", p)
 		}
 	}
 	sources, err := filepath.Glob(filepath.Join(dir, "*.go"))

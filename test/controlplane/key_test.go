@@ -97,9 +97,9 @@ func TestLockKeepsOthersOut(t *testing.T) {
 	waiting, order := make(chan struct{}), make(chan string, 2)
 	var second sync.WaitGroup
 	second.Go(func() {
-		release, err := lock(t.Context(), path, func() { close(waiting) })
-		if err != nil {
-			t.Error(err)
+		release, failed := lock(t.Context(), path, func() { close(waiting) })
+		if failed != nil {
+			t.Error(failed)
 			return
 		}
 		order <- "second"

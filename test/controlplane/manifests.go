@@ -53,7 +53,7 @@ func (b *Builder) provider(ctx context.Context, c config) (Provider, error) {
 	if err != nil {
 		return Provider{}, err
 	}
-	if p, err := cachedProvider(c, dir); err == nil {
+	if p, missing := cachedProvider(c, dir); missing == nil {
 		return p, nil
 	}
 	unlock, err := b.lock(ctx, dir, "the manifests of "+c.name)
@@ -61,7 +61,7 @@ func (b *Builder) provider(ctx context.Context, c config) (Provider, error) {
 		return Provider{}, err
 	}
 	defer unlock()
-	if p, err := cachedProvider(c, dir); err == nil {
+	if p, missing := cachedProvider(c, dir); missing == nil {
 		return p, nil
 	}
 	source, err := b.moduleDir(ctx, c.nested, c.module)
@@ -106,7 +106,7 @@ func kustomize(dir string) ([]byte, error) {
 // replaceFile writes a file in one step, so that a reader never sees half of it.
 func replaceFile(path string, data []byte) error {
 	temporary := path + ".tmp"
-	if err := os.WriteFile(temporary, data, 0o600); err != nil {
+	if err := os.WriteFile(temporary, data, 0o600); err != nil { //nolint:gosec // below our cache
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(temporary, path); err != nil {

@@ -19,7 +19,7 @@ func stopwatch() func() time.Duration {
 func progress(out io.Writer, every time.Duration, what string) (done func(how string)) {
 	since := stopwatch()
 	stop, stopped := make(chan struct{}), make(chan struct{})
-	fmt.Fprintf(out, "%s …\n", what)
+	say(out, "%s …\n", what)
 	go func() {
 		defer close(stopped)
 		tick := time.NewTicker(every)
@@ -29,13 +29,16 @@ func progress(out io.Writer, every time.Duration, what string) (done func(how st
 			case <-stop:
 				return
 			case <-tick.C:
-				fmt.Fprintf(out, "%s … %s\n", what, since())
+				say(out, "%s … %s\n", what, since())
 			}
 		}
 	}()
 	return func(how string) {
 		close(stop)
 		<-stopped
-		fmt.Fprintf(out, "%s … %s after %s\n", what, how, since())
+		say(out, "%s … %s after %s\n", what, how, since())
 	}
 }
+
+// say writes what nobody can do anything about if it is not read.
+func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -49,13 +50,13 @@ var errEndpointsUsedUp = errors.New("every endpoint address of this world has be
 
 // takeAddresses holds the first free /24 from one that depends on the process, so that parallel packages seldom meet.
 // A listener is the lock: the system frees it however the process ends.
-func takeAddresses() (*addresses, error) {
+func takeAddresses(ctx context.Context) (*addresses, error) {
 	const first, count = 64, 186
 	start := os.Getpid()
 	for i := range count * 256 {
 		n := (start + i) % (count * 256)
 		prefix := fmt.Sprintf("127.%d.%d", first+n/256, n%256)
-		listener, err := net.Listen("tcp", net.JoinHostPort(prefix+".1", strconv.Itoa(portLock)))
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(prefix+".1", strconv.Itoa(portLock)))
 		if err == nil {
 			return &addresses{prefix: prefix, lock: listener, next: firstEndpoint}, nil
 		}
@@ -84,8 +85,8 @@ func (a *addresses) endpoint() (string, error) {
 }
 
 // free checks that nothing else holds a port that cannot be changed.
-func (a *addresses) free(n, port int) error {
-	listener, err := net.Listen("tcp", a.at(n, port))
+func (a *addresses) free(ctx context.Context, n, port int) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.at(n, port))
 	if err != nil {
 		return fmt.Errorf("port %d cannot be changed and another program holds it on all addresses: %w", port, err)
 	}

@@ -147,7 +147,7 @@ func probe(ctx context.Context, c *http.Client, url string) error {
 	if err != nil {
 		return fmt.Errorf("probing: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("probing %s: %s", url, response.Status)
 	}

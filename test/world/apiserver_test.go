@@ -28,11 +28,9 @@ func TestAPIServerAlone(t *testing.T) {
 	t.Logf("up after %s", time.Since(begin).Round(time.Millisecond))
 	dir := w.Dir()
 	t.Cleanup(func() {
-		if err := w.Stop(); err != nil {
-			t.Error(err)
-		}
-		if _, err := os.Stat(dir); !os.IsNotExist(err) {
-			t.Errorf("the temporary directory is still there: %v", err)
+		stop(t, w)
+		if _, missing := os.Stat(dir); !os.IsNotExist(missing) {
+			t.Errorf("the temporary directory is still there: %v", missing)
 		}
 	})
 	admin, err := client.New(w.REST, client.Options{})
@@ -97,14 +95,21 @@ func TestAPIServerAlone(t *testing.T) {
 	})
 }
 
+func stop(t *testing.T, w *World) {
+	t.Helper()
+	if err := w.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Worlds run side by side, so that test packages may.
 func TestWorldsDoNotCollide(t *testing.T) {
-	first, err := takeAddresses()
+	first, err := takeAddresses(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.release()
-	second, err := takeAddresses()
+	second, err := takeAddresses(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +118,7 @@ func TestWorldsDoNotCollide(t *testing.T) {
 	}
 	taken := second.prefix
 	second.release()
-	third, err := takeAddresses()
+	third, err := takeAddresses(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +140,7 @@ func TestWorldsDoNotCollide(t *testing.T) {
 func TestFailedProgramShowsItsLog(t *testing.T) {
 	p, err := launch(t.TempDir(), command{
 		name: "sh", path: "/bin/sh", args: []string{"-c", "echo no such flag; exit 3"},
-		ready: func(ctx context.Context) error { return errors.New("connection refused") },
+		ready: func(context.Context) error { return errors.New("connection refused") },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +152,7 @@ func TestFailedProgramShowsItsLog(t *testing.T) {
 }
 
 func eventually(ctx context.Context, check func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -37,11 +37,7 @@ func TestClusterLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := w.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stop(t, w) })
 	t.Logf("world up after %s", time.Since(begin).Round(100*time.Millisecond))
 	admin, err := client.New(w.REST, client.Options{})
 	if err != nil {
@@ -130,7 +126,7 @@ func (c cluster) within(what string, check func() error) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	if err := eventually(ctx, check); err != nil {
-		c.t.Fatalf("not within %s: %s: %v", patience, what, err)
+		c.t.Fatalf("not within %s: %s: %v", patience, what, errors.Join(err, c.world.Failed()))
 	}
 	c.t.Logf("%s after %s", what, time.Since(begin).Round(time.Second))
 }

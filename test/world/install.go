@@ -25,15 +25,43 @@ const crdKind = "CustomResourceDefinition"
 
 // installCRDs installs our own CRDs and those of the managers, and waits until the API server serves them.
 func (w *World) installCRDs(ctx context.Context) error {
+	crds, err := w.crds()
+	if err != nil {
+		return err
+	}
+	c, err := client.New(w.REST, client.Options{})
+	if err != nil {
+		return fmt.Errorf("connecting to the API server: %w", err)
+	}
+	d, err := discovery.NewDiscoveryClientForConfig(w.REST)
+	if err != nil {
+		return fmt.Errorf("connecting to the API server: %w", err)
+	}
+	done := w.step(fmt.Sprintf("%d CRDs are served", len(crds)))
+	err = inParallel(crds, func(o *unstructured.Unstructured) error {
+		if failed := c.Create(ctx, o.DeepCopy()); failed != nil && !apierrors.IsAlreadyExists(failed) {
+			return fmt.Errorf("creating CRD %s: %w", o.GetName(), failed)
+		}
+		return served(ctx, d, o)
+	})
+	if err != nil {
+		return err
+	}
+	done()
+	return nil
+}
+
+// crds reads the CRDs to install, pointed at this world's addresses.
+func (w *World) crds() ([]*unstructured.Unstructured, error) {
 	var crds []*unstructured.Unstructured
 	for _, p := range w.providers {
 		objects, err := parse(p.CRDs)
 		if err != nil {
-			return fmt.Errorf("CRDs of %s: %w", p.Name, err)
+			return nil, fmt.Errorf("CRDs of %s: %w", p.Name, err)
 		}
 		for _, o := range objects {
 			if err := w.pointConversion(o, p.Name); err != nil {
-				return fmt.Errorf("CRD %s: %w", o.GetName(), err)
+				return nil, fmt.Errorf("CRD %s: %w", o.GetName(), err)
 			}
 		}
 		crds = append(crds, objects...)
@@ -41,30 +69,11 @@ func (w *World) installCRDs(ctx context.Context) error {
 	for _, dir := range w.options.CRDDirs {
 		objects, err := parseDir(dir)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		crds = append(crds, objects...)
 	}
-	crds = slices.DeleteFunc(crds, func(o *unstructured.Unstructured) bool { return o.GetKind() != crdKind })
-	c, err := client.New(w.REST, client.Options{})
-	if err != nil {
-		return fmt.Errorf("connecting to the API server: %w", err)
-	}
-	done := w.step(fmt.Sprintf("%d CRDs are served", len(crds)))
-	d, err := discovery.NewDiscoveryClientForConfig(w.REST)
-	if err != nil {
-		return fmt.Errorf("connecting to the API server: %w", err)
-	}
-	if err := inParallel(crds, func(o *unstructured.Unstructured) error {
-		if err := c.Create(ctx, o.DeepCopy()); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("creating CRD %s: %w", o.GetName(), err)
-		}
-		return served(ctx, d, o)
-	}); err != nil {
-		return err
-	}
-	done()
-	return nil
+	return slices.DeleteFunc(crds, func(o *unstructured.Unstructured) bool { return o.GetKind() != crdKind }), nil
 }
 
 // served waits until the API server serves a CRD. It asks discovery, which is far smaller than a CRD with its status.

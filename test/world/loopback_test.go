@@ -31,12 +31,12 @@ func onlyLoopback(t *testing.T, w *World) {
 		if err != nil {
 			continue // no IPv6 here
 		}
-		defer file.Close()
 		for lines := bufio.NewScanner(file); lines.Scan(); {
 			if fields := strings.Fields(lines.Text()); len(fields) > 9 && fields[3] == "0A" {
 				listening[fields[9]] = fields[1]
 			}
 		}
+		_ = file.Close()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

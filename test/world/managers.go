@@ -36,7 +36,7 @@ const nothing = "refract-test-nothing"
 
 // startManagers starts all managers at once and installs their webhooks.
 func (w *World) startManagers(ctx context.Context) error {
-	if err := w.addresses.free(hostCAPX, portWebhook); err != nil {
+	if err := w.addresses.free(ctx, hostCAPX, portWebhook); err != nil {
 		return err
 	}
 	if err := inParallel(Managers(), func(name string) error { return w.StartManager(ctx, name) }); err != nil {

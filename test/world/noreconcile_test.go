@@ -18,11 +18,7 @@ func TestNoReconcile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := w.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stop(t, w) })
 	admin, err := client.New(w.REST, client.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -30,15 +26,15 @@ func TestNoReconcile(t *testing.T) {
 	get := func(name string) *unstructured.Unstructured {
 		o := &unstructured.Unstructured{}
 		o.SetGroupVersionKind(schema.GroupVersionKind{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "Cluster"})
-		if err := admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, o); err != nil {
-			t.Fatal(err)
+		if missing := admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, o); missing != nil {
+			t.Fatal(missing)
 		}
 		return o
 	}
-	if err := w.Apply(ctx, []byte(twoClusters)); err != nil {
+	if err = w.Apply(ctx, []byte(twoClusters)); err != nil {
 		t.Fatal(err)
 	}
-	if err := eventually(ctx, func() error {
+	if err = eventually(ctx, func() error {
 		if len(get("watched").GetFinalizers()) == 0 {
 			return errors.New("the watched cluster has no finalizer")
 		}

@@ -95,7 +95,7 @@ func (w *World) start(ctx context.Context) error {
 	if err := w.build(ctx); err != nil {
 		return err
 	}
-	if err := w.prepare(); err != nil {
+	if err := w.prepare(ctx); err != nil {
 		return err
 	}
 	if err := w.startAPIServer(ctx); err != nil {
@@ -140,7 +140,7 @@ func (w *World) build(ctx context.Context) error {
 }
 
 // prepare takes the directory, the addresses and the certificate authority.
-func (w *World) prepare() error {
+func (w *World) prepare(ctx context.Context) error {
 	var err error
 	w.dir = w.options.Dir
 	if w.temporary = w.dir == ""; w.temporary {
@@ -151,7 +151,7 @@ func (w *World) prepare() error {
 	if err != nil {
 		return fmt.Errorf("scratch directory: %w", err)
 	}
-	if w.addresses, err = takeAddresses(); err != nil {
+	if w.addresses, err = takeAddresses(ctx); err != nil {
 		return err
 	}
 	w.ca, err = newAuthority()
@@ -183,6 +183,22 @@ func (w *World) Stop() error {
 		return fmt.Errorf("removing the scratch directory: %w", err)
 	}
 	return nil
+}
+
+// Failed reports the programs that have ended although nobody stopped them, with the end of their logs. A test that
+// waited in vain asks it for the reason.
+func (w *World) Failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var failures []error
+	for _, p := range w.processes {
+		select {
+		case <-p.exited:
+			failures = append(failures, p.failed(errors.New("it ended")))
+		default:
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // Dir is the directory with the logs of all programs, one <name>.log each.
@@ -229,7 +245,7 @@ func (w *World) step(what string) (done func()) {
 	start := time.Now() //nolint:forbidigo // shown to a person, decides nothing
 	return func() {
 		took := time.Since(start).Round(100 * time.Millisecond) //nolint:forbidigo // as above
-		fmt.Fprintf(w.options.Out, "%s after %s\n", what, took)
+		_, _ = fmt.Fprintf(w.options.Out, "%s after %s\n", what, took)
 	}
 }
 

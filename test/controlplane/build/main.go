@@ -17,7 +17,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) //nolint:forbidigo // the program's root
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "error:", err)
 		stop()
 		os.Exit(1)
 	}
@@ -40,7 +40,7 @@ func run(ctx context.Context, names []string, out io.Writer) error {
 		if b.Took > 0 {
 			took = b.Took.String()
 		}
-		fmt.Fprintf(out, "%-28s %-8s %s\n", b.Name, took, b.Path)
+		_, _ = fmt.Fprintf(out, "%-28s %-8s %s\n", b.Name, took, b.Path)
 	}
 	_, err = builder.Providers(ctx)
 	return err
