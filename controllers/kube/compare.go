@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -57,6 +58,20 @@ func (c Cluster) pair(ctx context.Context, want, live *unstructured.Unstructured
 	}
 	p.DryRun, p.Refused = stored, refused
 	return p, nil
+}
+
+// Keeps says whether a template or failure domain keeps its name: p compares the wanted content, under the name that is
+// referred to now, with what is live. It does when nothing of the content would change, or when live carries the digest
+// of that content from our last apply, so that only another hand's edit has to be put back. Otherwise it needs a new
+// name, since Machines do not follow an edit in place.
+func Keeps(p plan.Pair, digest string) bool {
+	if p.Live == nil || len(p.Foreign) > 0 {
+		return false
+	}
+	if digest != "" && p.Live.GetAnnotations()[v1alpha1.ContentDigestAnnotation] == digest {
+		return true
+	}
+	return p.DryRun != nil && reflect.DeepEqual(p.DryRun.Object["spec"], p.Live.Object["spec"])
 }
 
 // dryRun asks the API server, webhooks included, what applying want over live would store. The second result holds the

@@ -169,6 +169,43 @@ func TestForeignObjectIsNeverWritten(t *testing.T) {
 	}
 }
 
+func TestTemplateKeepsItsNameWhileItsContentIsTheSame(t *testing.T) {
+	ctx, c := t.Context(), cluster("templates")
+	s := sample("templates")
+	bigger := s
+	bigger.memory = "8Gi"
+	template := func(s settings, digest string) *unstructured.Unstructured {
+		o := pick(t, s.objects(t), "NutanixMachineTemplate")
+		o.SetAnnotations(map[string]string{v1alpha1.ContentDigestAnnotation: digest})
+		return o
+	}
+	keeps := func(o *unstructured.Unstructured, digest string) bool {
+		pairs, err := c.Compare(ctx, []*unstructured.Unstructured{o})
+		if err != nil || len(pairs) != 1 {
+			t.Fatalf("%v, %v", pairs, err)
+		}
+		return kube.Keeps(pairs[0], digest)
+	}
+	settle(ctx, t, c, append([]*unstructured.Unstructured{template(s, "one")}, s.objects(t)[1:]...))
+	if !keeps(template(s, "other"), "other") {
+		t.Error("the same content needs no new name, whatever digest is on it")
+	}
+	if keeps(template(bigger, "two"), "two") {
+		t.Error("other content under the same name rolls nothing")
+	}
+	edited := read(ctx, t, template(s, "one"))
+	set(t, edited, "16Gi", "spec", "template", "spec", "memorySize")
+	if err := admin.Update(ctx, edited); err != nil {
+		t.Fatal(err)
+	}
+	if !keeps(template(s, "one"), "one") {
+		t.Error("a hand edit is put back in place")
+	}
+	if keeps(template(bigger, "two"), "two") {
+		t.Error("new content on top of a hand edit needs a new name")
+	}
+}
+
 // Between the last look and the write, another hand creates the object.
 func TestObjectThatAppearsAtTheLastMomentIsNotWritten(t *testing.T) {
 	ctx, c := t.Context(), cluster("appeared")

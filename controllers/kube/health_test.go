@@ -275,6 +275,13 @@ status:
   conditions:
   - {type: ProjectAssigned, status: "True"}
   - {type: VMProvisioned, status: "False", reason: VMProvisionedTaskFailed, message: no image ubuntu}`))
+	o.infra = append(o.infra, fromYAML(t, `
+kind: NutanixMachine
+metadata: {name: b}
+status:
+  failureReason: CreateError
+  failureMessage: no image of that name
+  conditions: [{type: VMProvisioned, status: "False", reason: BootstrapDataNotReady}]`))
 	o.deployments[0].SetAnnotations(map[string]string{"cluster.x-k8s.io/paused": ""})
 	var got []string
 	for _, p := range problems(o) {
@@ -283,6 +290,7 @@ status:
 	want := []string{
 		"MachineDeployment/c-workers Paused PausedByAnnotation",
 		"NutanixMachine/a VMProvisioned VMProvisionedTaskFailed",
+		"NutanixMachine/b Failed CreateError",
 		"Machine/a InfrastructureReady NotReady",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

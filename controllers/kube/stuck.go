@@ -17,7 +17,7 @@ import (
 type Problem struct {
 	// Object that has the condition.
 	Object plan.Ref
-	// Condition type; "Paused" for an object that is paused by annotation.
+	// Condition type; "Paused" for an object that is paused by annotation, "Failed" for one that CAPX has given up.
 	Condition string
 	// Reason in the controller's words.
 	Reason string
@@ -78,6 +78,9 @@ func problems(o observed) []Problem {
 
 // worst is the first of the named conditions, or of all when none is named, that has the bad status.
 func worst(o *unstructured.Unstructured, names []string, bad metav1.ConditionStatus) *Problem {
+	if p := failure(o); p != nil {
+		return p
+	}
 	all := conditions(o)
 	if len(names) == 0 {
 		for _, c := range all {
@@ -91,6 +94,17 @@ func worst(o *unstructured.Unstructured, names []string, bad metav1.ConditionSta
 		}
 	}
 	return nil
+}
+
+// failure is what CAPX says of an object that it has given up: it leaves the conditions as they were before.
+func failure(o *unstructured.Unstructured) *Problem {
+	reason, _, _ := unstructured.NestedString(o.Object, "status", "failureReason")
+	message, _, _ := unstructured.NestedString(o.Object, "status", "failureMessage")
+	ready, _, _ := unstructured.NestedBool(o.Object, "status", "ready")
+	if ready || reason == "" && message == "" {
+		return nil
+	}
+	return &Problem{Object: plan.RefOf(o), Condition: "Failed", Reason: reason, Message: message}
 }
 
 // objects are all that were observed, in a stable order.

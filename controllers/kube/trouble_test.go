@@ -135,7 +135,7 @@ func (a alive) deleted() {
 	g.Expect(deleted).To(BeTrue())
 
 	g.Eventually(func(g Gomega) {
-		h, err := a.cluster.Health(ctx)
+		h, err = a.cluster.Health(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(h.Done).To(BeFalse())
 		g.Expect(h.Deletion).NotTo(BeNil())
@@ -151,7 +151,7 @@ func (a alive) deleted() {
 	held.SetFinalizers(nil)
 	g.Expect(a.client.Update(ctx, held)).To(Succeed())
 	g.Eventually(func(g Gomega) {
-		h, err := a.cluster.Health(ctx)
+		h, err = a.cluster.Health(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(h.Found).To(BeFalse(), "%v", h.Deletion)
 		g.Expect(a.cluster.DeleteRest(ctx)).To(BeZero())
