@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/fluxcd/pkg/sourceignore"
 	"github.com/fluxcd/pkg/sourceignore/gitignore"
@@ -52,7 +53,7 @@ func openCheckout(name string) (checkout, error) {
 	if err != nil {
 		return checkout{}, fmt.Errorf("PATH %s: %w", name, err)
 	}
-	return checkout{root: root, files: newVisible(root.FS()), dir: filepath.ToSlash(dir)}, nil
+	return checkout{root: root, files: &visible{FS: root.FS(), patterns: map[string][]gitignore.Pattern{}}, dir: filepath.ToSlash(dir)}, nil
 }
 
 func missing(name string, err error) error {
@@ -80,11 +81,9 @@ func (c checkout) close() { _ = c.root.Close() }
 // and what the repository's .sourceignore files name.
 type visible struct {
 	fs.FS
-	patterns map[string][]gitignore.Pattern // by directory, with those of the directories above
-}
 
-func newVisible(files fs.FS) *visible {
-	return &visible{FS: files, patterns: map[string][]gitignore.Pattern{}}
+	mu       sync.Mutex
+	patterns map[string][]gitignore.Pattern // by directory, with those of the directories above
 }
 
 var (
@@ -173,12 +172,18 @@ func (v *visible) check(op, name string) error {
 
 // below returns the patterns that hold in a directory.
 func (v *visible) below(dir string) ([]gitignore.Pattern, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.read(dir)
+}
+
+func (v *visible) read(dir string) ([]gitignore.Pattern, error) {
 	if have, ok := v.patterns[dir]; ok {
 		return have, nil
 	}
 	inherited := slices.Concat(sourceignore.VCSPatterns(nil), sourceignore.DefaultPatterns(nil))
 	if dir != "." {
-		above, err := v.below(path.Dir(dir))
+		above, err := v.read(path.Dir(dir))
 		if err != nil {
 			return nil, err
 		}

@@ -153,8 +153,8 @@ func hideSecret(o *unstructured.Unstructured) *unstructured.Unstructured {
 
 func size(field string, value any) int {
 	text, _ := value.(string)
-	if field == "data" {
-		return base64.StdEncoding.DecodedLen(len(text))
+	if decoded, err := base64.StdEncoding.DecodeString(text); err == nil && field == "data" {
+		return len(decoded)
 	}
 	return len(text)
 }
