@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
 )
 
 var (
@@ -147,8 +148,9 @@ func TestApproveFleet(t *testing.T) {
 	if digest, by := m.approval(t, f); digest != digestHeld || by != "fleet-approver" {
 		t.Errorf("approved plan is %q by %q", digest, by)
 	}
-	// One removal of several, by the digest that the cluster's status names.
-	expect(t, m.command(t, "approve", "fl/production", digestOther), 0, "removal of cluster edge-01")
+	// One removal of several, by the command that the cluster's status names.
+	said := strings.Fields(plan.ApproveCommand(m.namespace, "production", "", digestOther))
+	expect(t, m.command(t, said[1:]...), 0, "removal of cluster edge-01")
 	if digest, _ := m.approval(t, f); digest != digestOther {
 		t.Errorf("approved plan is %q", digest)
 	}

@@ -188,3 +188,9 @@ func (m management) deleteElsewhere(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 }
+
+// TestDemoFleetLive has the webhooks of Cluster API and CAPX judge the sample fleet.
+func TestDemoFleetLive(t *testing.T) {
+	m := manage(t)
+	expect(t, m.command(t, "plan", "../../test/demo/fleet"), 1, "Cluster/edge-01 created", "Cluster/edge-02 created", "Cluster/edge-03 created")
+}
