@@ -44,8 +44,8 @@ func TestBuild(t *testing.T) {
 	if first[0].Took == 0 {
 		t.Error("nothing was built")
 	}
-	if out, err := exec.Command(first[0].Path).CombinedOutput(); err != nil || string(out) != "1\n" {
-		t.Errorf("the program said %q: %v", out, err)
+	if out, failed := exec.Command(first[0].Path).CombinedOutput(); failed != nil || string(out) != "1\n" {
+		t.Errorf("the program said %q: %v", out, failed)
 	}
 	again, err := b.Build(t.Context(), Workload)
 	if err != nil || again[0].Took != 0 || again[0].Path != first[0].Path {

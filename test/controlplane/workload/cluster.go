@@ -51,7 +51,7 @@ func newCluster(ctx context.Context, manager inmemory.Manager, m *machine) (*clu
 	if c.apiServing, err = c.apiCA.serving("kube-apiserver", []string{"localhost", "kubernetes"}, net.ParseIP(host)); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", m.endpoint)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", m.endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("control-plane endpoint: %w", err)
 	}

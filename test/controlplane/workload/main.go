@@ -31,7 +31,7 @@ func main() {
 	log := textlogger.NewLogger(textlogger.NewConfig())
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) //nolint:forbidigo // the program's root
 	defer stop()
 	if err := run(logr.NewContext(ctx, log), *listen); err != nil {
 		log.Error(err, "ended")
@@ -53,8 +53,8 @@ func run(ctx context.Context, address string) error {
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /vms", func(w http.ResponseWriter, r *http.Request) {
 		var v vm
-		if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+		if bad := json.NewDecoder(r.Body).Decode(&v); bad != nil {
+			http.Error(w, bad.Error(), http.StatusBadRequest)
 			return
 		}
 		site.boot(ctx, v)
@@ -64,7 +64,7 @@ func run(ctx context.Context, address string) error {
 		site.remove(ctx, r.PathValue("extID"))
 		w.WriteHeader(http.StatusNoContent)
 	})
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}

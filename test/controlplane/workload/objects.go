@@ -161,9 +161,12 @@ func (c *cluster) electLeader(ctx context.Context) error {
 		return nil
 	}
 	elected := candidate.DeepCopy()
-	elected.Annotations[cloudv1.EtcdLeaderFromAnnotationName] = time.Now().Format(time.RFC3339)
+	elected.Annotations[cloudv1.EtcdLeaderFromAnnotationName] = now()
 	return store.Patch(ctx, elected, client.MergeFrom(candidate))
 }
+
+// now is the real time, as the etcd handler reads it.
+func now() string { return time.Now().Format(time.RFC3339) } //nolint:forbidigo // the program plays real machines
 
 // staticPods names the static pods of a control plane, etcd first.
 func staticPods() []string {
@@ -196,7 +199,7 @@ func (c *cluster) etcdPod(ctx context.Context, m *machine) (*corev1.Pod, error) 
 		return nil, fmt.Errorf("listing etcd members: %w", err)
 	}
 	if len(members.Items) == 0 {
-		pod.Annotations[cloudv1.EtcdLeaderFromAnnotationName] = time.Now().Format(time.RFC3339)
+		pod.Annotations[cloudv1.EtcdLeaderFromAnnotationName] = now()
 	}
 	return pod, nil
 }
@@ -225,9 +228,9 @@ func (c *cluster) kubeletVersion(ctx context.Context, m *machine) (string, error
 
 // node is the node of a machine, as its kubelet and the cloud controller manager would have left it.
 func node(m *machine, version string) *corev1.Node {
-	now := metav1.Now()
+	since := metav1.Now()
 	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason string) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, LastHeartbeatTime: now, LastTransitionTime: now}
+		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, LastHeartbeatTime: since, LastTransitionTime: since}
 	}
 	n := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{

@@ -133,7 +133,7 @@ func TestMoreKinds(t *testing.T) {
 		{"GET", classes + "/a", "", 404, "NotFound"},
 	}
 	for _, s := range steps {
-		r := httptest.NewRequest(s.method, s.path, strings.NewReader(s.body))
+		r := httptest.NewRequestWithContext(t.Context(), s.method, s.path, strings.NewReader(s.body))
 		r.Header.Set("Content-Type", "application/merge-patch+json")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
