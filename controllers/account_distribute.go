@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,7 +93,7 @@ func (r *AccountReconciler) put(ctx context.Context, want client.Object) error {
 	err := r.Reader.Get(ctx, key, have)
 	switch {
 	case apierrors.IsNotFound(err):
-		return r.Client.Create(ctx, want, client.FieldOwner(v1alpha1.AccountFieldManager))
+		return r.Create(ctx, want, client.FieldOwner(v1alpha1.AccountFieldManager))
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", key, err)
 	case !written(have):
@@ -105,7 +106,7 @@ func (r *AccountReconciler) put(ctx context.Context, want client.Object) error {
 		return nil
 	}
 	take(have, want)
-	if err := r.Client.Patch(ctx, have, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(v1alpha1.AccountFieldManager)); err != nil {
+	if err := r.Patch(ctx, have, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(v1alpha1.AccountFieldManager)); err != nil {
 		return fmt.Errorf("writing %s: %w", key, err)
 	}
 	return nil
@@ -130,26 +131,12 @@ func same(have, want client.Object) bool {
 	switch w := want.(type) {
 	case *corev1.Secret:
 		h, ok := have.(*corev1.Secret)
-		if !ok {
-			return false
-		}
-		for k, v := range w.Data {
-			if !bytes.Equal(h.Data[k], v) {
-				return false
-			}
-		}
+		return ok && maps.EqualFunc(h.Data, w.Data, bytes.Equal)
 	case *corev1.ConfigMap:
 		h, ok := have.(*corev1.ConfigMap)
-		if !ok {
-			return false
-		}
-		for k, v := range w.Data {
-			if h.Data[k] != v {
-				return false
-			}
-		}
+		return ok && maps.Equal(h.Data, w.Data)
 	}
-	return true
+	return false
 }
 
 // take copies what we have an opinion about; owner references and finalizers are CAPX's.

@@ -145,7 +145,7 @@ func (r *ClusterReconciler) hold(ctx context.Context, c *v1alpha1.NutanixCluster
 	if !controllerutil.AddFinalizer(c, v1alpha1.ClusterFinalizer) {
 		return nil
 	}
-	if err := r.Client.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	if err := r.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
 	}
 	return nil

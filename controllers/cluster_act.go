@@ -170,8 +170,8 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 	cause, _ := v.cause()
 	held := v.record.Held
 	in := plan.ClusterInput{Plan: v.flow.Plan, Cause: cause, Unfinished: v.record.unfinished(), Limits: c.Spec.Limits, Recorded: held.unpacked()}
-	if digest := c.Annotations[v1alpha1.ApprovedPlanAnnotation]; digest != "" && held != nil && !plan.Expired(held.RecordedAt.Time, r.Now()) {
-		in.Approved = []string{digest}
+	if held != nil {
+		in.Approved = approved(c, &held.RecordedAt, r.Now())
 	}
 	decision := plan.Gate(plan.GateInput{
 		Namespace: c.Namespace, Limits: plan.LimitsFrom(v1alpha1.Limits{}), Clusters: map[string]plan.ClusterInput{c.Name: in}, Total: 1,

@@ -133,11 +133,10 @@ func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.R
 	}
 	if s != nil && s.read() {
 		f.Status.LastAttemptedRevision = s.revision.String()
-		f.Status.IgnoredFiles = int32(min(len(s.declared.Ignored), 1<<30)) //nolint:gosec // bounded
+		f.Status.IgnoredFiles = int32(min(len(s.declared.Ignored), 1<<30))
 	}
 	if err == nil && f.Spec.Suspend {
-		result, err := conclude(f, nil, "", "suspended: nothing is fetched or mirrored; drift is still corrected", f.Spec.Interval.Duration)
-		return result, err
+		return conclude(f, nil, "", "suspended: nothing is fetched or mirrored; drift is still corrected", interval(f))
 	}
 	if err == nil && s != nil {
 		err = s.verdict()
@@ -187,6 +186,7 @@ func (r *FleetReconciler) forget(key client.ObjectKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.memory, key)
+	r.sources.forget(key)
 }
 
 // settle remembers that a look was complete, so that events that change nothing of it cost no ref listing.

@@ -45,7 +45,7 @@ func (s *scene) together() {
 		account := p.declared.Account.Object.Name
 		for _, q := range s.proposed {
 			if q.held == nil && q.declared != nil && q.declared.Account.Object.Name == account {
-				_ = q.hold(stall(p.held.Reason, "CloudAccount %s changed, and its clusters take that on together: cluster %s is held: %w", account, p.name, p.held))
+				_ = q.hold(stall(p.held.reason, "CloudAccount %s changed, and its clusters take that on together: cluster %s is held: %w", account, p.name, p.held))
 			}
 		}
 	}

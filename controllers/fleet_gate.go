@@ -3,7 +3,9 @@ package controllers
 import (
 	"context"
 	"strings"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -27,18 +29,22 @@ func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 		}
 	}
 	for name, d := range s.gated.Decisions {
-		if p := s.proposed[name]; p != nil && p.held == nil {
-			p.decision = d
-			if !d.Accepted {
-				_ = p.hold(stall(d.Reason, "%s", d.Message))
-			}
-		}
-		if g := s.removals[name]; g != nil && g.keep == "" && !d.Accepted {
-			g.keep = d.Message
-			g.reason = d.Reason
-		}
+		s.decide(name, d)
 	}
 	return nil
+}
+
+// decide takes the gate's word on one cluster.
+func (s *scene) decide(name string, d plan.Decision) {
+	if p := s.proposed[name]; p != nil && p.held == nil {
+		p.decision = d
+		if !d.Accepted {
+			_ = p.hold(stall(d.Reason, "%s", d.Message))
+		}
+	}
+	if g := s.removals[name]; g != nil && g.keep == "" && !d.Accepted {
+		g.keep, g.reason = d.Message, d.Reason
+	}
 }
 
 func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
@@ -61,39 +67,36 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 		}
 	}
 	for name, p := range s.proposed {
-		if p.held != nil {
-			continue
+		if p.held == nil {
+			in.Clusters[name] = s.clusterInput(r, p)
 		}
-		rec := s.records[name]
-		c := plan.ClusterInput{Plan: p.flow.Plan, Cause: p.cause, Unfinished: rec.unfinished(), Recorded: rec.Held.unpacked()}
-		if mirror := s.mirrors[name]; mirror != nil {
-			c.Limits = mirror.Spec.Limits // the accepted ones: a commit does not loosen its own gate
-			c.Approved = r.approvals(mirror, rec.Held)
-		}
-		in.Clusters[name] = c
 	}
 	for name, g := range s.removals {
 		if g.keep == "" {
 			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked(), Limits: g.mirror.Spec.Limits}
 		}
 	}
-	in.Approved = r.fleetApprovals(f)
+	in.Approved = approved(f, f.Status.Plan.RecordedAt, r.Now())
 	return in
 }
 
-// approvals are the digests that people approved on a cluster, without those that are void.
-func (r *FleetReconciler) approvals(c client.Object, held *entry) []string {
-	digest := c.GetAnnotations()[v1alpha1.ApprovedPlanAnnotation]
-	if digest == "" || held == nil || plan.Expired(held.RecordedAt.Time, r.Now()) {
-		return nil
+func (s *scene) clusterInput(r *FleetReconciler, p *proposal) plan.ClusterInput {
+	rec := s.records[p.name]
+	c := plan.ClusterInput{Plan: p.flow.Plan, Cause: p.cause, Unfinished: rec.unfinished(), Recorded: rec.Held.unpacked()}
+	if mirror := s.mirrors[p.name]; mirror != nil {
+		c.Limits = mirror.Spec.Limits // the accepted ones: a commit does not loosen its own gate
+		if rec.Held != nil {
+			c.Approved = approved(mirror, &rec.Held.RecordedAt, r.Now())
+		}
 	}
-	return []string{digest}
+	return c
 }
 
-func (r *FleetReconciler) fleetApprovals(f *v1alpha1.Fleet) []string {
-	digest := f.Annotations[v1alpha1.ApprovedPlanAnnotation]
-	recorded := f.Status.Plan.RecordedAt
-	if digest == "" || recorded == nil || plan.Expired(recorded.Time, r.Now()) {
+// approved is the digest that a person approved on an object, unless that came too late. Half an approval is none: the
+// admission policy looks at both annotations.
+func approved(o client.Object, recordedAt *metav1.Time, now time.Time) []string {
+	digest, by := o.GetAnnotations()[v1alpha1.ApprovedPlanAnnotation], o.GetAnnotations()[v1alpha1.ApprovedByAnnotation]
+	if digest == "" || by == "" || recordedAt == nil || plan.Expired(recordedAt.Time, now) {
 		return nil
 	}
 	return []string{digest}

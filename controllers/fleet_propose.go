@@ -26,19 +26,7 @@ const maxParallel = 8
 // propose plans every cluster whose inputs are not the accepted ones, and every cluster that asked for a gate. A cluster
 // that cannot be planned is held with the reason; the others go on.
 func (r *FleetReconciler) propose(ctx context.Context, s *scene) error {
-	if s.read() {
-		for i := range s.declared.Clusters {
-			if p := r.declare(s, &s.declared.Clusters[i]); p != nil {
-				s.proposed[p.name] = p
-			}
-		}
-		r.reserve(s)
-	}
-	for name, rec := range s.records {
-		if s.mirrors[name] != nil && s.proposed[name] == nil && rec.Wish != nil {
-			s.proposed[name] = &proposal{name: name, inputs: rec.Wish.Inputs, cause: plan.Cause(rec.Wish.Cause)}
-		}
-	}
+	r.collect(s)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallel)
 	var mu sync.Mutex
@@ -57,6 +45,23 @@ func (r *FleetReconciler) propose(ctx context.Context, s *scene) error {
 		})
 	}
 	return group.Wait()
+}
+
+// collect finds the clusters to plan: those that Git declares otherwise than accepted, and those that asked for a gate.
+func (r *FleetReconciler) collect(s *scene) {
+	if s.read() {
+		for i := range s.declared.Clusters {
+			if p := r.declare(s, &s.declared.Clusters[i]); p != nil {
+				s.proposed[p.name] = p
+			}
+		}
+		r.reserve(s)
+	}
+	for name, rec := range s.records {
+		if s.mirrors[name] != nil && s.proposed[name] == nil && rec.Wish != nil {
+			s.proposed[name] = &proposal{name: name, inputs: rec.Wish.Inputs, cause: plan.Cause(rec.Wish.Cause)}
+		}
+	}
 }
 
 // declare compares a declared cluster with what is accepted: nil when there is nothing to do.
@@ -120,7 +125,7 @@ func (p *proposal) hold(err error) error {
 	f := asFailure(err)
 	placed := build.Flatten("", err)
 	if f.kind == failed && len(placed) > 0 && placed[0].Path == "" && !isStalling(err) {
-		return retry(f.Reason, fmt.Errorf("planning cluster %s: %w", p.name, err))
+		return retry(f.reason, fmt.Errorf("planning cluster %s: %w", p.name, err))
 	}
 	if f.kind == failed {
 		f = asFailure(stall(v1alpha1.InvalidReason, "%w", err))
@@ -141,7 +146,7 @@ func (p *proposal) placed(e *build.Error) *build.Error {
 }
 
 func isStalling(err error) bool {
-	f := new(Failure)
+	f := new(stepError)
 	return errors.As(err, &f) && f.kind == stalled
 }
 
@@ -156,7 +161,7 @@ func (r *FleetReconciler) plan(ctx context.Context, s *scene, p *proposal) error
 		return err
 	}
 	if mirror := s.mirrors[p.name]; mirror != nil && p.declared != nil {
-		if err := r.tryMirror(ctx, s, mirror, p); err != nil {
+		if err = r.tryMirror(ctx, s, mirror, p); err != nil {
 			return err
 		}
 	}

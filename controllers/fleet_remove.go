@@ -122,7 +122,7 @@ func (s *scene) judge(c *v1alpha1.NutanixClusterSpec) {
 	p, g := s.proposed[c.Name], s.removals[c.Name]
 	switch {
 	case p != nil && p.held != nil:
-		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, p.held.Reason, p.held.Error())
+		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, p.held.reason, p.held.Error())
 		c.Status.Plan = heldStatus(p)
 		c.Status.Failures = p.failures[:min(len(p.failures), maxFailures)]
 	case g != nil && g.keep != "":
@@ -175,30 +175,37 @@ func (r *FleetReconciler) tidy(ctx context.Context, s *scene) error {
 	if !s.read() || !s.declared.Complete || len(s.proposed) > 0 || len(s.removals) > 0 {
 		return nil // only in a settled fleet: what is pending may need them
 	}
-	inUse := map[string]bool{}
+	for _, o := range s.unused() {
+		if err := client.IgnoreNotFound(s.client.Delete(ctx, o)); err != nil {
+			return fmt.Errorf("deleting %T %s, which nothing uses any more: %w", o, o.GetName(), err)
+		}
+	}
+	return r.layers.collect(ctx, s.fleet.Namespace, r.Now())
+}
+
+// unused are the mirrored profiles and accounts of this Fleet that no cluster of the namespace uses.
+func (s *scene) unused() []client.Object {
+	accounts, profiles := map[string]bool{}, map[string]bool{}
 	for i := range s.all {
 		c := &s.all[i]
 		if c.Namespace != s.fleet.Namespace {
 			continue
 		}
-		inUse["account/"+c.Spec.AccountRef.Name] = true
+		accounts[c.Spec.AccountRef.Name] = true
 		for _, p := range c.Spec.Profiles {
-			inUse["profile/"+p.Name+"@"+p.Version] = true
+			profiles[p.Name+"@"+p.Version] = true
 		}
 	}
+	var all []client.Object
 	for _, a := range s.entered {
-		if a.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !inUse["account/"+a.Name] {
-			if err := client.IgnoreNotFound(s.client.Delete(ctx, a)); err != nil {
-				return fmt.Errorf("deleting unused CloudAccount %s: %w", a.Name, err)
-			}
+		if a.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !accounts[a.Name] {
+			all = append(all, a)
 		}
 	}
 	for _, p := range s.used {
-		if p.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !inUse["profile/"+p.Spec.Profile+"@"+p.Spec.Version] {
-			if err := client.IgnoreNotFound(s.client.Delete(ctx, p)); err != nil {
-				return fmt.Errorf("deleting unused ClusterProfile %s: %w", p.Name, err)
-			}
+		if p.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !profiles[p.Spec.Profile+"@"+p.Spec.Version] {
+			all = append(all, p)
 		}
 	}
-	return r.layers.collect(ctx, s.fleet.Namespace, r.Now())
+	return all
 }

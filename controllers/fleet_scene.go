@@ -52,7 +52,7 @@ type proposal struct {
 	inputs   string
 	flow     flow.Proposal
 	cause    plan.Cause
-	held     *Failure // why it is held; nil when accepted
+	held     *stepError // why it is held; nil when accepted
 	failures []v1alpha1.Failure
 	decision plan.Decision
 
@@ -80,12 +80,13 @@ func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, 
 		mirrors: map[string]*v1alpha1.NutanixClusterSpec{}, fleets: map[string]bool{},
 		proposed: map[string]*proposal{}, removals: map[string]*removal{},
 	}
-	var err error
-	if s.client, err = r.clients.as(f.Namespace, f.Spec.ServiceAccountName); err != nil {
+	writer, err := r.clients.as(f.Namespace, f.Spec.ServiceAccountName)
+	if err != nil {
 		return s, err
 	}
+	s.client = writer
 	fleets := &v1alpha1.FleetList{}
-	if err := r.List(ctx, fleets, client.InNamespace(f.Namespace)); err != nil {
+	if err = r.List(ctx, fleets, client.InNamespace(f.Namespace)); err != nil {
 		return s, fmt.Errorf("listing Fleets: %w", err)
 	}
 	for i := range fleets.Items {
@@ -93,7 +94,7 @@ func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, 
 	}
 	clusters := &v1alpha1.NutanixClusterSpecList{}
 	// Past the cache: what this reconcile wrote a moment ago decides about names, endpoints and limits.
-	if err := r.Reader.List(ctx, clusters); err != nil {
+	if err = r.Reader.List(ctx, clusters); err != nil {
 		return s, fmt.Errorf("listing NutanixClusterSpecs: %w", err)
 	}
 	s.all = clusters.Items
@@ -103,7 +104,7 @@ func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, 
 			s.mirrors[c.Name] = c
 		}
 	}
-	if err := s.lookAround(ctx, r); err != nil {
+	if err = s.lookAround(ctx, r); err != nil {
 		return s, err
 	}
 	if s.records, err = r.records.list(ctx, f.Namespace); err != nil {
@@ -219,7 +220,7 @@ func (s *scene) count(f *v1alpha1.Fleet, now time.Time) {
 	}
 	f.Status.Clusters = counts
 	s.countHeld(f, now)
-	f.Status.TotalFailures = int32(min(len(s.failures), 1<<30)) //nolint:gosec // bounded
+	f.Status.TotalFailures = int32(min(len(s.failures), 1<<30))
 	f.Status.Failures = s.failures[:min(len(s.failures), maxFailures)]
 }
 

@@ -23,42 +23,42 @@ const (
 	failed              // retry with backoff
 )
 
-// Failure is an error of a step with the reason that users see. Steps return it; conclude alone maps it to
+// stepError is an error of a step with the reason that users see. Steps return it; conclude alone maps it to
 // conditions and requeue. An error of any other type counts as failed with reason ProgressingWithRetry.
-type Failure struct {
+type stepError struct {
 	kind   kind
-	Reason string
-	After  time.Duration
+	reason string
+	after  time.Duration
 	err    error
 }
 
 // Error is the message, which says what is wrong, where, and what to do next.
-func (f *Failure) Error() string { return f.err.Error() }
+func (f *stepError) Error() string { return f.err.Error() }
 
 // Unwrap gives the cause.
-func (f *Failure) Unwrap() error { return f.err }
+func (f *stepError) Unwrap() error { return f.err }
 
 // stall returns a failure that a person must mend. Nothing is retried before something changes.
 func stall(reason, format string, args ...any) error {
-	return &Failure{kind: stalled, Reason: reason, err: fmt.Errorf(format, args...)}
+	return &stepError{kind: stalled, reason: reason, err: fmt.Errorf(format, args...)}
 }
 
 // wait returns a failure that passes by itself; the step is looked at again after d.
 func wait(reason string, d time.Duration, format string, args ...any) error {
-	return &Failure{kind: waiting, Reason: reason, After: d, err: fmt.Errorf(format, args...)}
+	return &stepError{kind: waiting, reason: reason, after: d, err: fmt.Errorf(format, args...)}
 }
 
 // retry returns a failure that is retried with backoff.
 func retry(reason string, err error) error {
-	return &Failure{kind: failed, Reason: reason, err: err}
+	return &stepError{kind: failed, reason: reason, err: err}
 }
 
 // asFailure classifies any error.
-func asFailure(err error) *Failure {
-	if f := new(Failure); errors.As(err, &f) {
+func asFailure(err error) *stepError {
+	if f := new(stepError); errors.As(err, &f) {
 		return f
 	}
-	return &Failure{kind: failed, Reason: v1alpha1.ProgressingWithRetryReason, err: err}
+	return &stepError{kind: failed, reason: v1alpha1.ProgressingWithRetryReason, err: err}
 }
 
 // conditioned is an object with conditions and a generation.
@@ -90,24 +90,24 @@ func conclude(obj conditioned, err error, progress, ready string, interval time.
 		drop(obj, v1alpha1.StalledCondition)
 		return ctrl.Result{RequeueAfter: interval}, nil
 	case f.kind == stalled:
-		set(obj, v1alpha1.ReadyCondition, metav1.ConditionFalse, f.Reason, f.Error())
-		set(obj, v1alpha1.StalledCondition, metav1.ConditionTrue, f.Reason, f.Error())
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionFalse, f.reason, f.Error())
+		set(obj, v1alpha1.StalledCondition, metav1.ConditionTrue, f.reason, f.Error())
 		drop(obj, v1alpha1.ReconcilingCondition)
 		return ctrl.Result{RequeueAfter: interval}, nil
 	case f.kind == waiting:
-		set(obj, v1alpha1.ReadyCondition, metav1.ConditionUnknown, f.Reason, f.Error())
-		set(obj, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, f.Reason, f.Error())
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionUnknown, f.reason, f.Error())
+		set(obj, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, f.reason, f.Error())
 		drop(obj, v1alpha1.StalledCondition)
-		return ctrl.Result{RequeueAfter: f.After}, nil
+		return ctrl.Result{RequeueAfter: f.after}, nil
 	default:
-		set(obj, v1alpha1.ReadyCondition, metav1.ConditionFalse, f.Reason, f.Error())
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionFalse, f.reason, f.Error())
 		set(obj, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.ProgressingWithRetryReason, f.Error())
 		drop(obj, v1alpha1.StalledCondition)
 		return ctrl.Result{}, f
 	}
 }
 
-func asFailureOrNil(err error) *Failure {
+func asFailureOrNil(err error) *stepError {
 	if err == nil {
 		return nil
 	}

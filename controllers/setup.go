@@ -74,8 +74,6 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update
-
 // Run starts the operator and returns when ctx ends or it fails to start.
 func Run(ctx context.Context, config *rest.Config, o Options) error {
 	o = o.withDefaults()
@@ -99,7 +97,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
 	}
-	if err := setup(ctx, mgr, o); err != nil {
+	if err := setup(mgr, o); err != nil {
 		return err
 	}
 	if o.HealthAddress != "" {
@@ -114,7 +112,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 }
 
 // setup wires the controllers: what they share is made here once.
-func setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+func setup(mgr ctrl.Manager, o Options) error {
 	recorder, err := events.NewRecorder(mgr, o.Log, "", "refract")
 	if err != nil {
 		return fmt.Errorf("making the event recorder: %w", err)
@@ -148,7 +146,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send,
 	}
 	accounts := &AccountReconciler{Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, records: shared.records}
-	if err := fleets.setup(mgr, asks); err != nil {
+	if err = fleets.setup(mgr, asks); err != nil {
 		return fmt.Errorf("setting up the Fleet controller: %w", err)
 	}
 	ready, err := clusters.setup(mgr)
@@ -159,6 +157,5 @@ func setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := accounts.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the account controller: %w", err)
 	}
-	_ = ctx
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -24,7 +23,7 @@ type sources struct {
 	allowInsecure bool
 
 	mu   sync.Mutex
-	held map[types.UID]heldSource
+	held map[client.ObjectKey]heldSource
 }
 
 type heldSource struct {
@@ -68,11 +67,11 @@ func (s *sources) open(ctx context.Context, f *v1alpha1.Fleet) (*gitsource.Repos
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held == nil {
-		s.held = map[types.UID]heldSource{}
+		s.held = map[client.ObjectKey]heldSource{}
 	}
-	have, ok := s.held[f.UID]
+	have, ok := s.held[client.ObjectKeyFromObject(f)]
 	if ok && have.url == f.Spec.Git.URL && have.path == f.Spec.Git.Path {
-		if err := have.repo.SetAuth(auth); err != nil {
+		if err = have.repo.SetAuth(auth); err != nil {
 			return nil, classifyGit(f, err)
 		}
 		return have.repo, nil
@@ -83,19 +82,15 @@ func (s *sources) open(ctx context.Context, f *v1alpha1.Fleet) (*gitsource.Repos
 	if err != nil {
 		return nil, classifyGit(f, err)
 	}
-	s.held[f.UID] = heldSource{url: f.Spec.Git.URL, path: f.Spec.Git.Path, repo: repo}
+	s.held[client.ObjectKeyFromObject(f)] = heldSource{url: f.Spec.Git.URL, path: f.Spec.Git.Path, repo: repo}
 	return repo, nil
 }
 
-// forget drops what is held for Fleets that no longer exist.
-func (s *sources) forget(alive map[types.UID]bool) {
+// forget drops what is held for a Fleet that no longer exists.
+func (s *sources) forget(fleet client.ObjectKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for uid := range s.held {
-		if !alive[uid] {
-			delete(s.held, uid)
-		}
-	}
+	delete(s.held, fleet)
 }
 
 func (s *sources) auth(ctx context.Context, f *v1alpha1.Fleet) (gitsource.Auth, error) {

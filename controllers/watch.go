@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -98,7 +97,7 @@ func (r *FleetReconciler) setup(mgr ctrl.Manager, a *asks) error {
 
 // fleetOf maps a mirrored object to its Fleet; when that is gone, to every Fleet of the namespace, of which one may take
 // over.
-func (r *FleetReconciler) fleetOf(ctx context.Context, o client.Object) []reconcile.Request {
+func (r *FleetReconciler) fleetOf(_ context.Context, o client.Object) []reconcile.Request {
 	if name := o.GetAnnotations()[v1alpha1.FleetAnnotation]; name != "" {
 		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: name}}}
 	}
@@ -262,5 +261,3 @@ func (r *AccountReconciler) setup(mgr ctrl.Manager) error {
 		WithOptions(controller.Options{RateLimiter: limiter()}).
 		Complete(r)
 }
-
-var _ = corev1.Secret{}

@@ -1,18 +1,16 @@
-// Package e2e holds whole-path tests: git push, plan, approve, apply, Ready, through the real Cluster API and CAPX.
+// Package e2e holds whole-path tests: git push, plan, gate, apply, Ready, through the real Cluster API and CAPX.
 package e2e
 
 import (
-	"context"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr/testr"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers"
@@ -20,174 +18,133 @@ import (
 	"github.com/refract-dev/refract/test/world"
 )
 
-// scene is one world with a Git server, an operator and a namespace.
-type scene struct {
-	t      *testing.T
-	world  *world.World
-	git    *rig.Git
-	client client.Client
-	op     *rig.Operator
+var shared rig.Package
+
+func TestMain(m *testing.M) {
+	os.Exit(rig.Run(m, &shared, world.Options{Managers: true}, controllers.Options{}))
 }
 
-const namespace = "clusters"
+// patience bounds how long the real controllers may take for one change on a busy machine.
+const patience = 6 * time.Minute
 
-func newScene(t *testing.T) *scene {
-	t.Helper()
-	ctx := t.Context()
-	w, err := world.Start(ctx, world.Options{
-		Out: t.Output(), Managers: true, AuditPolicy: true,
-		CRDDirs: []string{"../../config/crd/bases"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Stop() })
-	git, err := rig.NewGit(ctx, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(git.Close)
-	ctrl.SetLogger(testr.NewWithOptions(t, testr.Options{}))
-	scheme, err := controllers.NewScheme()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(w.REST, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &scene{t: t, world: w, git: git, client: c}
-	s.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "git-credentials"}, StringData: map[string]string{"username": git.Username, "password": git.Password}})
-	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "pc-east-credentials"}, StringData: map[string]string{"username": w.Prism.Username, "password": w.Prism.Password}})
-	log := testr.NewWithOptions(t, testr.Options{Verbosity: 0})
-	s.op = rig.NewOperator(w.REST, controllers.Options{Log: log})
-	s.op.Start(ctx)
-	t.Cleanup(func() {
-		if err := s.op.Stop(); err != nil {
-			t.Errorf("the operator ended with %v", err)
-		}
-	})
-	return s
-}
-
-func (s *scene) create(o client.Object) {
-	s.t.Helper()
-	if err := s.client.Create(s.t.Context(), o); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *scene) push(message string, files map[string]string) string {
-	s.t.Helper()
-	hash, err := s.git.Push(s.t.Context(), message, files)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return hash
-}
-
-func (s *scene) fleet(name string) *v1alpha1.Fleet {
-	f := &v1alpha1.Fleet{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: v1alpha1.FleetSpec{
-			Git:      v1alpha1.GitSource{URL: s.git.URL(), Path: "./fleet", SecretRef: &v1alpha1.LocalReference{Name: "git-credentials"}},
-			Interval: metav1.Duration{Duration: 2 * time.Second},
-			Limits:   v1alpha1.Limits{RecreatedMachines: ptr.To[int32](30)},
-		},
-	}
-	s.create(f)
-	return f
-}
-
-func (s *scene) cluster(name string) *v1alpha1.NutanixClusterSpec {
-	c := &v1alpha1.NutanixClusterSpec{}
-	if err := s.client.Get(s.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, c); err != nil {
-		return nil
-	}
-	return c
-}
-
-func within(ctx context.Context, t *testing.T, d time.Duration, what string, check func() error) {
-	t.Helper()
-	begin := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	var err error
-	for {
-		if err = check(); err == nil {
-			t.Logf("%s after %s", what, time.Since(begin).Round(100*time.Millisecond))
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %s: %v", d, what, err)
-		case <-tick.C:
-		}
-	}
+// life is one cluster under test, with its file.
+type life struct {
+	*rig.Scene
+	file rig.Cluster
 }
 
 // TestLife takes one cluster from its first commit to the last by the real controllers: created, scaled, rolled,
 // upgraded, a pool removed, deleted by two commits and an approval.
 func TestLife(t *testing.T) {
-	s := newScene(t)
-	edge := rig.Cluster{Name: "edge-01", Endpoint: s.world.Endpoint(), ControlPlanes: 3, Workers: 2, Pools: map[string]int{"extra": 1}}
-	s.push("one cluster", map[string]string{
-		"fleet/account.yaml": rig.Account("pc-east", s.world.Prism.Host),
+	s := shared.NewScene(t, "life")
+	l := &life{Scene: s, file: rig.Cluster{
+		Name: "edge-01", Endpoint: s.World.Endpoint(), ControlPlanes: 3, Workers: 2, Pools: map[string]int{"extra": 1},
+	}}
+	s.Push("one cluster", map[string]string{
+		"fleet/account.yaml": rig.Account("pc-east", s.World.Prism.Host),
 		"fleet/profile.yaml": rig.Profile("1.0.0", "v1.33.4"),
-		"fleet/edge-01.yaml": edge.File(),
+		"fleet/edge-01.yaml": l.file.File(),
 	})
-	s.fleet("production")
-	s.ready("edge-01", 4*time.Minute)
-	s.vms(6)
-	first := s.machines("edge-01")
+	s.NewFleet("production", func(f *v1alpha1.Fleet) { f.Spec.Limits.RecreatedMachines = ptr.To[int32](30) })
+	s.ClusterHas("edge-01", v1alpha1.ReadyCondition, metav1.ConditionTrue, "", patience)
+	l.vms(6)
 
-	t.Run("ScaleUpMovesNoMachine", func(t *testing.T) {
-		edge.Workers = 3
-		s.change(t, "scale up", edge)
-		s.vms(7)
-		s.kept(t, first, 6)
+	l.run("ScaleUpMovesNoMachine", 6, 7, func() { l.file.Workers = 3 })
+	l.run("MoreMemoryRollsThePoolAlone", 4, 7, func() { l.file.WorkerMemory = "6Gi" })
+	l.run("KubernetesUpgradeRollsEverything", 0, 7, func() {
+		l.file.Profile = "1.1.0"
+		s.Push("next minor", map[string]string{"fleet/profile-1.1.yaml": rig.Profile("1.1.0", "v1.34.1")})
 	})
-	before := s.machines("edge-01")
-	t.Run("MoreMemoryRollsThePoolAlone", func(t *testing.T) {
-		edge.WorkerMemory = "6Gi"
-		s.change(t, "more memory for workers", edge)
-		s.vms(7)
-		s.kept(t, before, 3)
-	})
-	t.Run("KubernetesUpgradeRollsEverything", func(t *testing.T) {
-		before := s.machines("edge-01")
-		edge.Profile = "1.1.0"
-		s.push("next minor", map[string]string{"fleet/profile-1.1.yaml": rig.Profile("1.1.0", "v1.34.1")})
-		s.change(t, "upgrade", edge)
-		s.vms(7)
-		s.kept(t, before, 0)
-		if v := s.cluster("edge-01").Status.KubernetesVersion; v != "v1.34.1" {
-			t.Errorf("version %s", v)
-		}
-	})
-	t.Run("RemovedPoolTakesItsMachines", func(t *testing.T) {
-		before := s.machines("edge-01")
-		edge.Pools = nil
-		s.change(t, "remove a pool", edge)
-		s.vms(6)
-		s.kept(t, before, 6)
-	})
-	t.Run("DeletionTakesTwoCommitsAndAnApproval", func(t *testing.T) {
-		edge.DeletionPolicy = "Delete"
-		s.change(t, "may be deleted", edge)
-		s.push("remove the cluster", map[string]string{"fleet/edge-01.yaml": ""})
-		s.within(time.Minute, "the deletion is held", func() error {
-			c := s.cluster("edge-01")
-			if c == nil || c.Status.Plan.Digest == "" {
-				return fmt.Errorf("not held: %+v", c)
+	if v := s.Cluster("edge-01").Status.KubernetesVersion; v != "v1.34.1" {
+		t.Errorf("the status says version %s after the upgrade to v1.34.1", v)
+	}
+	l.run("RemovedPoolTakesItsMachines", 6, 6, func() { l.file.Pools = nil })
+	l.run("DeletionPolicyMovesNoMachine", 6, 6, func() { l.file.DeletionPolicy = "Delete" })
+	t.Run("DeletionTakesTwoCommitsAndAnApproval", func(t *testing.T) { l.delete(t) })
+	if refused := s.World.Prism.Server.Refused(); len(refused) > 0 {
+		t.Errorf("Prism Central refused %q", refused)
+	}
+}
+
+// run changes the cluster's file, pushes it and waits until the change is carried out. Then exactly so many of the
+// machines that were there are still there, and so many VMs.
+func (l *life) run(name string, kept, vms int, change func()) {
+	l.T.Run(name, func(t *testing.T) {
+		before := l.Machines("edge-01")
+		change()
+		hash := l.Push(name, map[string]string{"fleet/edge-01.yaml": l.file.File()})
+		l.Within(time.Minute, "the change is accepted", func() error {
+			if c := l.Cluster("edge-01"); !strings.HasSuffix(c.Annotations[v1alpha1.RevisionAnnotation], hash) {
+				return fmt.Errorf("%+v", c.Status.Conditions)
 			}
 			return nil
 		})
-		s.approve("edge-01")
-		s.within(3*time.Minute, "nothing is left", func() error { return s.gone("edge-01") })
-		s.vms(0)
+		l.ClusterHas("edge-01", v1alpha1.ReadyCondition, metav1.ConditionTrue, "", patience)
+		if have := survivors(before, l.Machines("edge-01")); have != kept {
+			t.Errorf("%d of %d machines survived, want %d", have, len(before), kept)
+		}
+		l.vms(vms)
 	})
+}
+
+func survivors(before, after map[types.UID]string) int {
+	n := 0
+	for uid := range before {
+		if _, ok := after[uid]; ok {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *life) vms(n int) {
+	l.T.Helper()
+	l.Within(time.Minute, fmt.Sprintf("Prism Central has %d VMs", n), func() error {
+		if have := len(l.World.Prism.Server.VMs()); have != n {
+			return fmt.Errorf("%d VMs", have)
+		}
+		return nil
+	})
+}
+
+// delete removes the file, approves the deletion that is then held, and waits until nothing is left.
+func (l *life) delete(t *testing.T) {
+	l.Push("remove the cluster", map[string]string{"fleet/edge-01.yaml": ""})
+	l.ClusterHas("edge-01", v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, v1alpha1.LimitExceededReason, time.Minute)
+	var held *v1alpha1.Fleet
+	l.Within(time.Minute, "the Fleet shows what is held", func() error {
+		if held = l.Fleet("production"); held.Status.Plan.Digest == "" {
+			return fmt.Errorf("%+v", held.Status)
+		}
+		return nil
+	})
+	if held.Status.Plan.Severity != v1alpha1.SeverityDestroy {
+		t.Errorf("severity %s, want Destroy", held.Status.Plan.Severity)
+	}
+	l.vms(6)
+	if err := l.Approve(held, held.Status.Plan.Digest); err != nil {
+		t.Fatal(err)
+	}
+	l.Within(patience, "nothing is left of the cluster", l.gone)
+	l.vms(0)
+}
+
+func (l *life) gone() error {
+	if c := l.Cluster("edge-01"); c != nil {
+		return fmt.Errorf("the NutanixClusterSpec: %+v", c.Status.Conditions)
+	}
+	for kind, apiVersion := range map[string]string{
+		"Cluster": "cluster.x-k8s.io/v1beta2", "Machine": "cluster.x-k8s.io/v1beta2", "MachineHealthCheck": "cluster.x-k8s.io/v1beta2",
+		"NutanixCluster": "infrastructure.cluster.x-k8s.io/v1beta1", "NutanixMachineTemplate": "infrastructure.cluster.x-k8s.io/v1beta1",
+		"KubeadmConfigTemplate": "bootstrap.cluster.x-k8s.io/v1beta2", "ClusterResourceSet": "addons.cluster.x-k8s.io/v1beta2",
+		"Secret": "v1", "ConfigMap": "v1",
+	} {
+		if left := l.Objects(apiVersion, kind, "edge-01"); len(left) > 0 {
+			return fmt.Errorf("%s %s", kind, left[0].GetName())
+		}
+	}
+	if left := l.Object("v1", "Secret", "refract-record-edge-01"); left != nil {
+		return fmt.Errorf("the record")
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package rig
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -57,9 +59,9 @@ type Cluster struct {
 	Endpoint string
 	// ControlPlanes and Workers to have.
 	ControlPlanes, Workers int
-	// ControlPlaneMemory and WorkerMemory; default 4Gi.
+	// ControlPlaneMemory and the memory of pool workers; default 4Gi.
 	ControlPlaneMemory, WorkerMemory string
-	// Pools beside the pool workers: name to replicas.
+	// Pools beside the pool workers, with 4Gi: name to replicas.
 	Pools map[string]int
 	// DeletionPolicy; default Protect.
 	DeletionPolicy string
@@ -76,12 +78,12 @@ func (c Cluster) File() string {
 		return value
 	}
 	var pools strings.Builder
-	pool := func(name string, replicas int) {
-		fmt.Fprintf(&pools, "    - name: %s\n      replicas: %d\n      machine: {vcpuSockets: 2, memory: %s, systemDisk: 40Gi}\n", name, replicas, or(c.WorkerMemory, "4Gi"))
+	pool := func(name string, replicas int, memory string) {
+		fmt.Fprintf(&pools, "    - name: %s\n      replicas: %d\n      machine: {vcpuSockets: 2, memory: %s, systemDisk: 40Gi}\n", name, replicas, memory)
 	}
-	pool("workers", c.Workers)
-	for name, replicas := range c.Pools {
-		pool(name, replicas)
+	pool("workers", c.Workers, or(c.WorkerMemory, "4Gi"))
+	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
+		pool(name, c.Pools[name], "4Gi")
 	}
 	return fmt.Sprintf(`apiVersion: refract.dev/v1alpha1
 kind: NutanixClusterSpec

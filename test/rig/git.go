@@ -86,12 +86,12 @@ func (g *Git) Commit(ctx context.Context, message string) (string, error) {
 			return "", err
 		}
 	}
-	out, err := exec.CommandContext(ctx, "git", "-C", g.clone, "rev-parse", "HEAD").Output()
+	out, err := exec.CommandContext(ctx, "git", "-C", g.clone, "rev-parse", "HEAD").Output() //nolint:gosec // our own directory
 	return strings.TrimSpace(string(out)), err
 }
 
 func (g *Git) run(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "git", args...) // #nosec G204 -- the arguments are the ones above
+	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // the arguments are those of this file
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, out)

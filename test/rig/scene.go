@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func Run(m *testing.M, p *Package, o world.Options, c controllers.Options) int {
 		return fail(err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // nothing to do about it
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the root of a test binary
 	defer cancel()
 	if err := p.start(ctx, dir, o, c); err != nil {
 		return fail(err)
@@ -252,11 +253,10 @@ func (s *Scene) Within(d time.Duration, what string, check func() error) {
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	begin := time.Now()
 	for {
 		err := check()
 		if err == nil {
-			s.T.Logf("%s after %s", what, time.Since(begin).Round(100*time.Millisecond))
+			s.T.Log(what)
 			return
 		}
 		select {
@@ -329,16 +329,19 @@ func (s *Scene) fleetsSay() string {
 	if err := s.Client.List(s.T.Context(), list, client.InNamespace(s.Namespace)); err != nil {
 		return err.Error()
 	}
-	text := ""
+	var text strings.Builder
 	for i := range list.Items {
 		f := &list.Items[i]
-		text += fmt.Sprintf("%s at %s: %+v %+v; ", f.Name, f.Status.LastAttemptedRevision, f.Status.Conditions, f.Status.Failures)
+		fmt.Fprintf(&text, "%s at %s: %+v %+v; ", f.Name, f.Status.LastAttemptedRevision, f.Status.Conditions, f.Status.Failures)
 	}
-	return text
+	return text.String()
 }
+
+// adminName is the user that a world's administrator is.
+const adminName = "refract-test-admin"
 
 // Approve approves a digest on an object, as the test's administrator.
 func (s *Scene) Approve(o client.Object, digest string) error {
-	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q,%q:%q}}}`, v1alpha1.ApprovedPlanAnnotation, digest, v1alpha1.ApprovedByAnnotation, "admin")
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q,%q:%q}}}`, v1alpha1.ApprovedPlanAnnotation, digest, v1alpha1.ApprovedByAnnotation, adminName)
 	return s.Client.Patch(s.T.Context(), o, client.RawPatch(types.MergePatchType, patch))
 }
