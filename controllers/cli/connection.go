@@ -35,6 +35,9 @@ func (f *connection) open() (*rest.Config, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("no management cluster to ask: %w; name one by --kubeconfig and --context", err)
 	}
+	if config.QPS == 0 {
+		config.QPS = -1 // the API server's own fairness decides; client-go would allow 5 requests a second
+	}
 	if f.namespace != "" {
 		return config, f.namespace, nil
 	}
