@@ -223,6 +223,12 @@ func (w *World) Endpoint() string {
 	return address
 }
 
+// Run starts a program beside those of the world and waits until ready returns nil. It writes to <name>.log in Dir and
+// ends with the world; Failed reports it when it ends earlier.
+func (w *World) Run(ctx context.Context, name, path string, args []string, ready func(context.Context) error) error {
+	return w.run(ctx, command{name: name, path: path, args: args, ready: ready})
+}
+
 // run starts a program and waits until it is ready.
 func (w *World) run(ctx context.Context, c command) error {
 	up := w.step(c.name + " is up")
