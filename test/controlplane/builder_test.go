@@ -44,7 +44,7 @@ func TestBuild(t *testing.T) {
 	if first[0].Took == 0 {
 		t.Error("nothing was built")
 	}
-	if out, failed := exec.Command(first[0].Path).CombinedOutput(); failed != nil || string(out) != "1\n" {
+	if out, failed := exec.CommandContext(t.Context(), first[0].Path).CombinedOutput(); failed != nil || string(out) != "1\n" {
 		t.Errorf("the program said %q: %v", out, failed)
 	}
 	again, err := b.Build(t.Context(), Workload)
