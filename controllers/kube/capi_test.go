@@ -85,6 +85,7 @@ func TestVerdictsComeTrue(t *testing.T) {
 				s.version, s.template, s.workerTemplate = "v1.34.2", "0c0c0c0c", "0c0c0c0c"
 			}, gone: []string{"edge-01-"},
 		},
+		{name: "ControlPlaneScaledUp", change: func(s *settings) { s.replicas = 3 }, came: 2},
 	}
 	var patches []patch
 	for _, step := range steps {

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,10 +115,28 @@ status: {seen: 1}`)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	live.SetKind("Secret")
-	for _, e := range Edits(live, dry) {
-		if e.Old != "changed" || e.New != "changed" {
-			t.Errorf("a secret's values are shown: %+v", e)
-		}
+}
+
+func TestEditsShowNoSecrets(t *testing.T) {
+	cases := map[string]struct{ kind, spec string }{
+		"ASecretsData":    {kind: "Secret", spec: "{a: %s}"},
+		"APassword":       {kind: "Thing", spec: "{users: [{name: x, passwd: %s}]}"},
+		"AFileOfAMachine": {kind: "Thing", spec: "{files: [{path: /x, content: %s}]}"},
+		"InsideAMap":      {kind: "Thing", spec: "{added: %s, list: [%[1]s]}"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			object := func(value string) *unstructured.Unstructured {
+				return fromYAML(t, "kind: "+tc.kind+"\nspec: "+fmt.Sprintf(tc.spec, value))
+			}
+			live, dry := object("{inner: hush}"), object("[hush]")
+			if name != "InsideAMap" {
+				live, dry = object("hush-1"), object("hush-2")
+			}
+			edits := Edits(live, dry)
+			if len(edits) == 0 || strings.Contains(fmt.Sprint(edits), "hush") {
+				t.Errorf("%v", edits)
+			}
+		})
 	}
 }

@@ -3,21 +3,30 @@ package kube
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/refract-dev/refract/render/plan"
 )
 
+var errIncomplete = errors.New("no Cluster is among the wanted objects, so they cannot be all")
+
 // Gather collects all that a plan is computed from: the pairs of Compare, Cluster API's verdict for every Machine of a
 // control plane or pool, the template referred to now beside the one that would follow it, and a pair without Want for
-// everything in the inventory that is no longer wanted. want must be all objects of the cluster.
+// everything in the inventory that is no longer wanted. want must be all objects of the cluster: without a Cluster among
+// them it is an incomplete render, and an error.
 //
 // Not among the latter are the Cluster (its deletion is an event of its own), what is being deleted already, and
 // templates and failure domains that a control plane, MachineDeployment, MachineSet or Machine still refers to.
 // Nothing is written. Any read or dry run that fails for another reason than the object's content is an error, and then
 // nothing is known.
 func (c Cluster) Gather(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error) {
+	if !slices.ContainsFunc(want, func(o *unstructured.Unstructured) bool { return o.GetKind() == clusterKind.Kind }) {
+		return nil, fmt.Errorf("gather cluster %s/%s: %w", c.Namespace, c.Name, errIncomplete)
+	}
 	live, err := c.labelled(ctx)
 	if err != nil {
 		return nil, err

@@ -45,8 +45,13 @@ func TestPruneTakesOnlyWhatIsOursAndNotReferredTo(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	t.Run("TheClusterAndTheAccountsSecretStay", func(t *testing.T) {
-		got := unwanted(gather(ctx, t, c, without(s.objects(t), "Cluster", "ConfigMap")))
+	t.Run("AnIncompleteRenderPrunesNothing", func(t *testing.T) {
+		if pairs, err := c.Gather(ctx, without(s.objects(t), "Cluster")); err == nil {
+			t.Errorf("to prune: %v", unwanted(pairs))
+		}
+	})
+	t.Run("TheAccountsSecretStays", func(t *testing.T) {
+		got := unwanted(gather(ctx, t, c, without(s.objects(t), "ConfigMap")))
 		if diff := cmp.Diff([]string{"ConfigMap/pruned-notes"}, got); diff != "" {
 			t.Errorf("to prune (-want +got):\n%s", diff)
 		}
@@ -127,7 +132,7 @@ func TestUnknownIsNotEmpty(t *testing.T) {
 					return w.List(ctx, list, opts...)
 				},
 			})
-			pairs, err := c.Gather(t.Context(), nil)
+			pairs, err := c.Gather(t.Context(), sample("unknown").objects(t))
 			if err == nil || pairs != nil {
 				t.Errorf("gathered %v with %v", pairs, err)
 			}

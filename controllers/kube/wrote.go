@@ -23,9 +23,9 @@ type Edit struct {
 	Field string
 	// Manager that wrote it last; for a field that is gone, who wrote the object after us; "unknown" when nobody did.
 	Manager string
-	// Old is our value, as JSON; "changed" in a Secret. Empty when we have the field not set.
+	// Old is our value, as JSON. Secret, long and composite values are "changed". Empty when we have the field not set.
 	Old string
-	// New is the value found, as JSON; "changed" in a Secret. Empty when the field is gone.
+	// New is the value found, in the same form. Empty when the field is gone.
 	New string
 	// At is when Manager wrote the object last, to the second; zero when not known.
 	At metav1.Time
@@ -33,24 +33,23 @@ type Edit struct {
 
 // Edits are the fields by which live differs, at another hand's doing, from what the API server would store for the
 // wanted object: each with the manager that wrote it last, by field. Fields that still hold what we applied, so that
-// only the wish changed, are left out; so are status and what the API server itself writes. Long values are cut.
+// only the wish changed, are left out; so are status and what the API server itself writes.
 func Edits(live, dryRun *unstructured.Unstructured) []Edit {
 	if live == nil || dryRun == nil {
 		return nil
 	}
 	var found []difference
 	diff(nil, nil, content(live), content(dryRun), &found)
-	secret, ours := live.GetKind() == "Secret", ownedFields(live)
+	ours := ownedFields(live)
 	edits := make([]Edit, 0, len(found))
 	for _, d := range found {
 		if d.live != nil && ours.covers(d.way) {
 			continue
 		}
-		e := Edit{Object: plan.RefOf(live), Field: strings.TrimPrefix(strings.Join(d.field, ""), "."), Old: text(d.want), New: text(d.live)}
+		e := Edit{Object: plan.RefOf(live), Field: strings.TrimPrefix(strings.Join(d.field, ""), ".")}
 		e.Manager, e.At = lastWriter(live, d)
-		if secret {
-			e.Old, e.New = "changed", "changed"
-		}
+		hidden := live.GetKind() == secretKind.Kind || slices.ContainsFunc(d.way, step.secret)
+		e.Old, e.New = text(d.want, hidden), text(d.live, hidden)
 		edits = append(edits, e)
 	}
 	slices.SortFunc(edits, func(a, b Edit) int { return cmp.Compare(a.Field, b.Field) })
@@ -176,21 +175,35 @@ func (s fieldSet) covers(way []step) bool {
 	return true
 }
 
-// shownLength bounds a value in an event.
-const shownLength = 128
+const (
+	// longestValue that an event shows.
+	longestValue = 128
+	// changedValue stands for one that it does not.
+	changedValue = "changed"
+)
 
-func text(v any) string {
-	if v == nil {
+// secretNames are parts of field names whose values are never shown. Files of a machine may hold anything.
+var secretNames = []string{"passw", "token", "key", "secret", "content", "credential"}
+
+func (s step) secret() bool {
+	name := strings.ToLower(s.name)
+	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(name, part) })
+}
+
+// text shows a value: scalars as JSON, anything else, or what is hidden, as "changed".
+func text(v any, hidden bool) string {
+	switch v := v.(type) {
+	case nil:
 		return ""
+	case map[string]any, []any:
+		return changedValue
+	default:
+		b, err := json.Marshal(v)
+		if err != nil || hidden || len(b) > longestValue {
+			return changedValue
+		}
+		return string(b)
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "?"
-	}
-	if len(b) > shownLength {
-		return string(b[:shownLength]) + "…"
-	}
-	return string(b)
 }
 
 // domain of a label or annotation key.
