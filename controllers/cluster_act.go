@@ -250,7 +250,7 @@ func (r *ClusterReconciler) protect(ctx context.Context, c *v1alpha1.NutanixClus
 		return nil
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:"true"}}}`, v1alpha1.ProtectLabel)
-	if err := r.Client.Patch(ctx, ns, client.RawPatch("application/merge-patch+json", patch), client.FieldOwner(v1alpha1.ClusterFieldManager)); err != nil {
+	if err := r.Patch(ctx, ns, client.RawPatch("application/merge-patch+json", patch), client.FieldOwner(v1alpha1.ClusterFieldManager)); err != nil {
 		return fmt.Errorf("protecting namespace %s: %w", c.Namespace, err)
 	}
 	return nil

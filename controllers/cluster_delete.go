@@ -150,7 +150,7 @@ func (v *view) deleting() string {
 func (r *ClusterReconciler) letGo(ctx context.Context, c *v1alpha1.NutanixClusterSpec) error {
 	before := c.DeepCopy()
 	controllerutil.RemoveFinalizer(c, v1alpha1.ClusterFinalizer)
-	if err := r.Client.Patch(ctx, c, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	if err := r.Patch(ctx, c, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer: %w", err)
 	}
 	return nil

@@ -109,6 +109,7 @@ func (l *life) vms(n int) {
 
 // delete removes the file, approves the deletion that is then held, and waits until nothing is left.
 func (l *life) delete(t *testing.T) {
+	t.Helper()
 	l.Push("remove the cluster", map[string]string{"fleet/edge-01.yaml": ""})
 	l.ClusterHas("edge-01", v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, v1alpha1.LimitExceededReason, time.Minute)
 	var held *v1alpha1.Fleet

@@ -46,7 +46,7 @@ func Run(m *testing.M, p *Package, o world.Options, c controllers.Options) int {
 	if err != nil {
 		return fail(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // nothing to do about it
+	defer os.RemoveAll(dir)                                 //nolint:errcheck // nothing to do about it
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the root of a test binary
 	defer cancel()
 	if err := p.start(ctx, dir, o, c); err != nil {
