@@ -12,7 +12,7 @@ trap 'exit 130' INT TERM
 # Every package with tests belongs to exactly one stage: what no other stage claims is a unit test.
 race_packages="^$module/(render|gitsource)(/|$)"
 api_packages="^$module/(controllers|test/api|test/world|test/controlplane)(/|$)"
-e2e_packages="^$module/test/(e2e|demo|bench)(/|$)"
+e2e_packages="^$module/test/(e2e|demo|bench|fleets|drift)(/|$)"
 
 packages() {
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -E "$@"
