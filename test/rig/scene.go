@@ -74,11 +74,9 @@ func (p *Package) start(ctx context.Context, dir string, o world.Options, c cont
 	c.Log = logTo(file)
 	ctrl.SetLogger(c.Log)
 	o.CRDDirs = append(o.CRDDirs, filepath.Join(Root(), "config", "crd", "bases"))
-	policies, err := filepath.Glob(filepath.Join(Root(), "config", "policy", "*policy*.yaml"))
-	if err != nil {
-		return err
+	for _, policy := range []string{"approval.yaml", "deletion.yaml"} {
+		o.Manifests = append(o.Manifests, filepath.Join(Root(), "config", "policy", policy))
 	}
-	o.Manifests = append(o.Manifests, policies...)
 	if p.World, err = world.Start(ctx, o); err != nil {
 		return err
 	}
