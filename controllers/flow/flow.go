@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render"
 	"github.com/refract-dev/refract/render/plan"
 )
@@ -17,10 +16,11 @@ import (
 type Gatherer interface {
 	// Live reads objects as they are; those that do not exist are absent from the map.
 	Live(ctx context.Context, refs []plan.Ref) (map[plan.Ref]*unstructured.Unstructured, error)
-	// Compare pairs each wanted object, in order, with the live one and with what the API server would store.
-	Compare(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error)
-	// Gather does what Compare does, and adds Cluster API's verdict for each machine, the template that each renamed one
-	// follows, and a pair for each object of the inventory that is no longer wanted.
+	// Keeps says for each template, in order, whether it may keep the name that it is passed under: its content is what
+	// is live there, or was at our last apply.
+	Keeps(ctx context.Context, templates []*unstructured.Unstructured) ([]bool, error)
+	// Gather pairs each wanted object with the live one, with what the API server would store and with Cluster API's
+	// verdict for each machine, and adds a pair for each object of the inventory that is no longer wanted.
 	Gather(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error)
 }
 
@@ -115,32 +115,16 @@ func chooseNames(ctx context.Context, unit render.Unit, now map[plan.Ref]*unstru
 	if len(candidates) == 0 {
 		return names, nil
 	}
-	pairs, err := live.Compare(ctx, candidates)
+	kept, err := live.Keeps(ctx, candidates)
 	if err != nil {
 		return nil, fmt.Errorf("comparing templates: %w", err)
 	}
-	if len(pairs) != len(candidates) {
-		return nil, fmt.Errorf("comparing templates: %d answers for %d templates", len(pairs), len(candidates))
-	}
-	for i, pair := range pairs {
-		t := owners[i]
-		if keeps(pair, t) {
+	for i, t := range owners {
+		if kept[i] {
 			names[t.Key()] = candidates[i].GetName()
 		}
 	}
 	return names, nil
-}
-
-// keeps says whether a template's content is live already, or was at our last apply.
-func keeps(pair plan.Pair, t render.Template) bool {
-	if pair.Live == nil {
-		return false
-	}
-	if pair.Live.GetAnnotations()[v1alpha1.ContentDigestAnnotation] == t.Digest {
-		return true
-	}
-	// Adopted, or of an older version of Refract: the content decides.
-	return pair.DryRun != nil && plan.Rank(plan.Compute([]plan.Pair{pair}, plan.Options{}).Severity()) <= plan.Rank(v1alpha1.SeverityMetadata)
 }
 
 func referrers(unit render.Unit) []plan.Ref {

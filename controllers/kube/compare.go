@@ -60,11 +60,28 @@ func (c Cluster) pair(ctx context.Context, want, live *unstructured.Unstructured
 	return p, nil
 }
 
-// Keeps says whether a template or failure domain keeps its name: p compares the wanted content, under the name that is
+// Keeps says for each candidate, in order, whether that template or failure domain may keep the name that it carries: a
+// candidate is the wanted content, with the annotation that holds its digest, under the name referred to now.
+func (c Cluster) Keeps(ctx context.Context, candidates []*unstructured.Unstructured) ([]bool, error) {
+	pairs, err := c.Compare(ctx, candidates)
+	if err != nil {
+		return nil, err
+	}
+	if len(pairs) != len(candidates) {
+		return nil, fmt.Errorf("%d comparisons of %d templates", len(pairs), len(candidates))
+	}
+	kept := make([]bool, len(pairs))
+	for i, p := range pairs {
+		kept[i] = keeps(p, candidates[i].GetAnnotations()[v1alpha1.ContentDigestAnnotation])
+	}
+	return kept, nil
+}
+
+// keeps says whether a template or failure domain keeps its name: p compares the wanted content, under the name that is
 // referred to now, with what is live. It does when nothing of the content would change, or when live carries the digest
 // of that content from our last apply, so that only another hand's edit has to be put back. Otherwise it needs a new
 // name, since Machines do not follow an edit in place.
-func Keeps(p plan.Pair, digest string) bool {
+func keeps(p plan.Pair, digest string) bool {
 	if p.Live == nil || len(p.Foreign) > 0 {
 		return false
 	}
