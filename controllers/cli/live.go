@@ -141,12 +141,11 @@ func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, err
 	if err := s.changedProfile(c); err != nil {
 		return plan.Plan{}, err
 	}
-	ignore := c.Object.Spec.DriftIgnore
 	live := kube.Cluster{
 		Client: s.client, Reader: s.client, Namespace: s.namespace, Name: c.Object.Name,
-		Ignore: ignore, Adopt: c.Object.Spec.Adopt,
+		Ignore: c.Object.Spec.DriftIgnore, Adopt: c.Object.Spec.Adopt,
 	}
-	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Ignore: ignore, Recreate: s.gone(c.Object.Name)})
+	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Ignore: live.Rules(), Recreate: s.gone(c.Object.Name)})
 	return one.Plan, err
 }
 
