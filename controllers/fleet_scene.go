@@ -213,11 +213,7 @@ func (s *scene) count(f *v1alpha1.Fleet, now time.Time) {
 		f.Status.Clusters = counts
 		return
 	}
-	for _, p := range s.proposed {
-		if p.held != nil {
-			counts.Held++
-		}
-	}
+	counts.Held = int32(min(len(s.held()), 1<<30)) //nolint:gosec // bounded
 	f.Status.Clusters = counts
 	s.countHeld(f, now)
 	f.Status.TotalFailures = int32(min(len(s.failures), 1<<30))
@@ -248,11 +244,8 @@ func is(c conditioned, condition string, status metav1.ConditionStatus) bool {
 	return have != nil && have.Status == status
 }
 
-// verdict is the outcome of a reconcile whose steps all succeeded: nil when all that Git declares is accepted.
-func (s *scene) verdict() error {
-	if !s.read() {
-		return nil
-	}
+// held are the clusters whose plan waits, also those whose removal does, by name in order.
+func (s *scene) held() []string {
 	var held []string
 	for name, p := range s.proposed {
 		if p.held != nil {
@@ -265,6 +258,15 @@ func (s *scene) verdict() error {
 		}
 	}
 	slices.Sort(held)
+	return held
+}
+
+// verdict is the outcome of a reconcile whose steps all succeeded: nil when all that Git declares is accepted.
+func (s *scene) verdict() error {
+	if !s.read() {
+		return nil
+	}
+	held := s.held()
 	switch {
 	case len(s.declared.Errors) > 0:
 		return stall(v1alpha1.DecodeFailedReason, "%s", summarize(s))
