@@ -50,6 +50,7 @@ func (r *FleetReconciler) propose(ctx context.Context, s *scene) error {
 // collect finds the clusters to plan: those that Git declares otherwise than accepted, and those that asked for a gate.
 func (r *FleetReconciler) collect(s *scene) {
 	if s.read() {
+		s.takeOver()
 		for i := range s.declared.Clusters {
 			if p := r.declare(s, &s.declared.Clusters[i]); p != nil {
 				s.proposed[p.name] = p
@@ -60,6 +61,20 @@ func (r *FleetReconciler) collect(s *scene) {
 	for name, rec := range s.records {
 		if s.mirrors[name] != nil && s.proposed[name] == nil && rec.Wish != nil {
 			s.proposed[name] = &proposal{name: name, inputs: rec.Wish.Inputs, cause: plan.Cause(rec.Wish.Cause)}
+		}
+	}
+}
+
+// takeOver counts to this Fleet what it declares of the clusters that a Fleet mirrored which is gone by now.
+func (s *scene) takeOver() {
+	for i := range s.declared.Clusters {
+		name := s.declared.Clusters[i].Object.Name
+		for j := range s.all {
+			c := &s.all[j]
+			owner := c.Annotations[v1alpha1.FleetAnnotation]
+			if c.Namespace == s.fleet.Namespace && c.Name == name && owner != "" && !s.fleets[owner] && c.DeletionTimestamp.IsZero() {
+				s.mirrors[name] = c
+			}
 		}
 	}
 }
@@ -81,7 +96,8 @@ func (r *FleetReconciler) declare(s *scene, c *fleet.Cluster) *proposal {
 	}
 	p.inputs = fleet.InputsDigest(*c)
 	mirror, rec := s.mirrors[name], s.records[name]
-	if mirror != nil && !s.referencesDiffer(c) && accepted(mirror, rec) && rec.Accepted.Inputs == p.inputs && mirror.Annotations[v1alpha1.SourceAnnotation] == s.source {
+	if mirror != nil && !s.referencesDiffer(c) && accepted(mirror, rec) && rec.Accepted.Inputs == p.inputs &&
+		mirror.Annotations[v1alpha1.SourceAnnotation] == s.source && mirror.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name {
 		if rec.Wish != nil {
 			p.cause = plan.Cause(rec.Wish.Cause)
 			return p
@@ -238,12 +254,10 @@ func (s *scene) taken(c *fleet.Cluster, addressOf func(*v1alpha1.NutanixClusterS
 		other := &s.all[i]
 		same := other.Name == c.Object.Name
 		if same && other.Namespace == s.fleet.Namespace {
-			if owner := other.Annotations[v1alpha1.FleetAnnotation]; owner != "" && s.fleets[owner] {
+			if owner := other.Annotations[v1alpha1.FleetAnnotation]; owner != "" {
 				return fmt.Errorf("cluster %s is declared by Fleet %s already; remove it from one of the two (this Fleet takes over once that one is gone)", other.Name, owner)
-			} else if owner == "" {
-				return fmt.Errorf("NutanixClusterSpec %s/%s exists and was not made by a Fleet; delete it (its machines stay) to have this Fleet take over", other.Namespace, other.Name)
 			}
-			continue // its Fleet is gone: taken over
+			return fmt.Errorf("NutanixClusterSpec %s/%s exists and was not made by a Fleet; delete it (its machines stay) to have this Fleet take over", other.Namespace, other.Name)
 		}
 		if addressOf(other) != address {
 			continue
