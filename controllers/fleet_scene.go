@@ -213,7 +213,7 @@ func (s *scene) count(f *v1alpha1.Fleet, now time.Time) {
 		f.Status.Clusters = counts
 		return
 	}
-	counts.Held = int32(min(len(s.held()), 1<<30)) //nolint:gosec // bounded
+	counts.Held = int32(min(len(s.held()), 1<<30))
 	f.Status.Clusters = counts
 	s.countHeld(f, now)
 	f.Status.TotalFailures = int32(min(len(s.failures), 1<<30))
