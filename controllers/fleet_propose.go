@@ -136,11 +136,11 @@ func (s *scene) inUse(profile, version string) *v1alpha1.ClusterProfile {
 	return nil
 }
 
-// hold notes why a cluster is held. A failure that a retry may mend is the Fleet's own and is returned.
+// hold notes why a cluster is held. What a retry may mend is nobody's in particular and is returned: the Fleet's own.
 func (p *proposal) hold(err error) error {
 	f := asFailure(err)
 	placed := build.Flatten("", err)
-	if f.kind == failed && len(placed) > 0 && placed[0].Path == "" && !isStalling(err) {
+	if f.kind == failed && placed[0].Path == "" && !refused(err) {
 		return retry(f.reason, fmt.Errorf("planning cluster %s: %w", p.name, err))
 	}
 	if f.kind == failed {
@@ -153,17 +153,18 @@ func (p *proposal) hold(err error) error {
 	return nil
 }
 
+// refused says whether the API server answered that a request is wrong, as for lack of rights: that is the cluster's
+// own, and trying again does not help.
+func refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsNotFound(err)
+}
+
 // placed gives a mistake without a place that of the cluster's file.
 func (p *proposal) placed(e *build.Error) *build.Error {
 	if e.Path != "" || p.declared == nil {
 		return e
 	}
 	return &build.Error{Path: p.declared.Place.Path, Line: p.declared.Place.Line, Err: e.Err}
-}
-
-func isStalling(err error) bool {
-	f := new(stepError)
-	return errors.As(err, &f) && f.kind == stalled
 }
 
 func failureOf(cluster string, e *build.Error) v1alpha1.Failure {
