@@ -27,6 +27,10 @@ const stuckDeleting = 10 * time.Minute
 //	Orphan, release-at   let go of: our ownership and labels are taken off, the objects stay
 //	anything else        untouched, labels and managedFields included; a new mirror re-attaches
 func (r *ClusterReconciler) delete(ctx context.Context, c, before *v1alpha1.NutanixClusterSpec) (ctrl.Result, error) {
+	// Past the cache, which may still show a deletion that was carried out a moment ago.
+	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
 	if !controllerutil.ContainsFinalizer(c, v1alpha1.ClusterFinalizer) {
 		return ctrl.Result{}, nil
 	}
