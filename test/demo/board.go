@@ -55,7 +55,7 @@ func (b *board) update(now scene, after time.Duration) {
 		b.redraw(now, after)
 	} else {
 		for _, line := range changes(b.last, now) {
-			b.show.print(fmt.Sprintf("%s%s  %s\n", margin, clockOf(after), line))
+			b.show.write(fmt.Sprintf("%s%s  %s\n", margin, clockOf(after), line))
 		}
 	}
 	b.last, b.begun = now, true
@@ -63,7 +63,7 @@ func (b *board) update(now scene, after time.Duration) {
 
 func (b *board) redraw(now scene, after time.Duration) {
 	if b.drawn > 0 {
-		b.show.print(fmt.Sprintf("\x1b[%dA\x1b[J", b.drawn))
+		b.show.write(fmt.Sprintf("\x1b[%dA\x1b[J", b.drawn))
 	}
 	lines := []string{b.show.paint(dim, row{"VIRTUAL MACHINE", "", "ADDRESS", "MEMORY"}.String())}
 	for _, r := range now.rows {
@@ -71,13 +71,13 @@ func (b *board) redraw(now scene, after time.Duration) {
 	}
 	lines = append(lines, b.show.paint(dim, clockOf(after)+"  "+strings.Join(now.clusters, " · ")))
 	for _, line := range lines {
-		b.show.print(margin + line + "\n")
+		b.show.write(margin + line + "\n")
 	}
 	b.drawn = len(lines)
 }
 
 // done ends the board.
-func (b *board) done() { b.show.print("\n") }
+func (b *board) done() { b.show.write("\n") }
 
 // changes are the lines that lead from one scene to the next: machines that have booted, machines that have gone, and
 // clusters in another phase.

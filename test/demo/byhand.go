@@ -20,7 +20,7 @@ func (d *demo) showSettings() {
 	d.show.command("export KUBECONFIG=" + d.kubeconfig())
 	d.show.command("export PATH=" + d.bin() + string(os.PathListSeparator) + "$PATH")
 	d.show.command("cd " + d.git.Clone())
-	d.show.print("\n")
+	d.show.write("\n")
 }
 
 // byHand prints how to go on without us.
@@ -37,7 +37,7 @@ func (d *demo) byHand() {
 	} {
 		d.show.command(command)
 	}
-	d.show.print("\n")
+	d.show.write("\n")
 	d.show.say("Ideas: scale a pool in a file and push; copy profiles/standard-1.0.0.yaml to 1.0.1 with another variable's default; delete a MachineDeployment; give two clusters one endpoint.")
 	d.show.say("refract: %s/refract, logs: %s/*.log", d.bin(), d.world.Dir())
 }

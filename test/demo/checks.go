@@ -140,6 +140,17 @@ func (d *demo) held(cluster string, digest *string) func(context.Context) error 
 	}
 }
 
+// answers is a check that the answer to a command has some text in it.
+func (d *demo) answers(command, text string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		out, err := d.run(ctx, command)
+		if err == nil && !strings.Contains(out, text) {
+			err = fmt.Errorf("the answer is\n%s", out)
+		}
+		return err
+	}
+}
+
 // gone is a check that nothing is left of a cluster, neither objects nor virtual machines.
 func (d *demo) gone(cluster string) func(context.Context) error {
 	return func(ctx context.Context) error {

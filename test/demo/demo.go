@@ -83,7 +83,7 @@ func (d *demo) startWorld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.show.print("\n")
+	d.show.write("\n")
 	admin, err := d.world.User(you, "system:masters")
 	if err != nil {
 		return err

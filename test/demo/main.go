@@ -60,8 +60,8 @@ func run(ctx context.Context, args []string, out *os.File, errOut io.Writer) int
 		d.explain(err)
 	}
 	keep := err != nil && !interrupted
-	if err := d.close(keep); err != nil {
-		_, _ = fmt.Fprintln(errOut, "error:", err)
+	if closing := d.close(keep); closing != nil {
+		_, _ = fmt.Fprintln(errOut, "error:", closing)
 		return exitFailed
 	}
 	switch {

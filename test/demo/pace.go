@@ -27,7 +27,7 @@ func (d *demo) pause(ctx context.Context) {
 	if d.enter == nil {
 		return
 	}
-	d.show.print(margin + d.show.paint(dim, "Enter for the next step; it comes by itself in "+readingTime.String()) + "\n")
+	d.show.write(margin + d.show.paint(dim, "Enter for the next step; it comes by itself in "+readingTime.String()) + "\n")
 	timer := time.NewTimer(readingTime)
 	defer timer.Stop()
 	select {

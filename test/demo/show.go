@@ -48,36 +48,36 @@ func (s *show) paint(look, text string) string {
 	return "\x1b[" + look + "m" + text + "\x1b[0m"
 }
 
-func (s *show) print(text string) { _, _ = io.WriteString(s.out, text) }
+func (s *show) write(text string) { _, _ = io.WriteString(s.out, text) }
 
 // step begins a numbered step.
 func (s *show) step(number int, title string) {
-	s.print("\n" + s.paint(bold, fmt.Sprintf("%d. %s", number, title)) + "\n\n")
+	s.write("\n" + s.paint(bold, fmt.Sprintf("%d. %s", number, title)) + "\n\n")
 }
 
 // say writes a paragraph.
 func (s *show) say(format string, args ...any) {
 	for _, line := range wrap(fmt.Sprintf(format, args...), width-len(margin)) {
-		s.print(margin + line + "\n")
+		s.write(margin + line + "\n")
 	}
-	s.print("\n")
+	s.write("\n")
 }
 
 // seen confirms what has been seen.
 func (s *show) seen(format string, args ...any) {
-	s.print(margin + s.paint(green, "✓") + " " + fmt.Sprintf(format, args...) + "\n\n")
+	s.write(margin + s.paint(green, "✓") + " " + fmt.Sprintf(format, args...) + "\n\n")
 }
 
 // failure says what went wrong.
-func (s *show) failure(text string) { s.print("\n" + s.paint(red, "✗ "+text) + "\n\n") }
+func (s *show) failure(text string) { s.write("\n" + s.paint(red, "✗ "+text) + "\n\n") }
 
 // command shows what could be typed.
 func (s *show) command(text string) {
-	s.print(margin + s.paint(bold, "$ "+strings.ReplaceAll(text, "\n", "\n"+margin+"  ")) + "\n")
+	s.write(margin + s.paint(bold, "$ "+strings.ReplaceAll(text, "\n", "\n"+margin+"  ")) + "\n")
 }
 
 // output shows what a command answered.
-func (s *show) output(text string) { s.print(indent(text) + "\n") }
+func (s *show) output(text string) { s.write(indent(text) + "\n") }
 
 func indent(text string) string {
 	var b strings.Builder
@@ -117,7 +117,7 @@ func (w *indented) Write(p []byte) (int, error) {
 	last := strings.LastIndexByte(text, '\n') + 1
 	w.rest = text[last:]
 	for line := range strings.Lines(text[:last]) {
-		w.show.print(margin + w.show.paint(dim, strings.TrimRight(line, "\n")) + "\n")
+		w.show.write(margin + w.show.paint(dim, strings.TrimRight(line, "\n")) + "\n")
 	}
 	return len(p), nil
 }
