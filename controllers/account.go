@@ -28,6 +28,7 @@ type AccountReconciler struct {
 	Now func() time.Time
 
 	records records
+	inputs  *inputsReader
 }
 
 // accountInterval is how often credentials are read again, beside what events tell.
@@ -59,22 +60,59 @@ func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAcco
 		return err
 	}
 	a.Status.Clusters = 0
+	var failed []error
 	for i := range clusters.Items {
 		c := &clusters.Items[i]
 		if c.Spec.AccountRef.Name != a.Name {
 			continue
 		}
 		a.Status.Clusters++
-		living, err := r.living(ctx, c)
-		if err != nil {
+		if err := r.provide(ctx, c, creds); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return gravest(failed)
+}
+
+// provide gives one cluster its credentials, if it may have them.
+func (r *AccountReconciler) provide(ctx context.Context, c *v1alpha1.NutanixClusterSpec, creds credentials) error {
+	if living, err := r.living(ctx, c); err != nil || !living {
+		return err
+	}
+	if err := r.trusted(ctx, c); err != nil {
+		return err
+	}
+	return r.distribute(ctx, c, creds)
+}
+
+// gravest is the failure that decides what happens next: one that a retry may mend before one that a person must.
+func gravest(failed []error) error {
+	for _, err := range failed {
+		if asFailure(err).kind != stalled {
 			return err
 		}
-		if !living {
-			continue
-		}
-		if err := r.distribute(ctx, c, creds); err != nil {
-			return err
-		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return failed[0]
+}
+
+// trusted refuses to distribute by a mirrored account that is not what was accepted for a cluster.
+func (r *AccountReconciler) trusted(ctx context.Context, c *v1alpha1.NutanixClusterSpec) error {
+	if c.Annotations[v1alpha1.FleetAnnotation] == "" {
+		return nil
+	}
+	rec, err := r.records.get(ctx, client.ObjectKeyFromObject(c))
+	if err != nil || !rec.known() {
+		return err
+	}
+	_, digest, err := r.inputs.of(ctx, c)
+	if err != nil {
+		return err
+	}
+	if digest != rec.Accepted.Inputs {
+		return wait(v1alpha1.MirrorEditedReason, whileMoving, "what cluster %s is made from is not what was accepted: this account, a profile or the cluster was changed by another hand, or is being changed by the Fleet. Its credentials stay as they are until that is over", c.Name)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,16 +30,16 @@ func (r *AccountReconciler) distribute(ctx context.Context, c *v1alpha1.NutanixC
 	if err != nil {
 		return err
 	}
-	if err := r.put(ctx, secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": creds.account})); err != nil {
+	if err := r.put(ctx, c, secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": creds.account})); err != nil {
 		return err
 	}
-	if err := r.put(ctx, secretOf(c, workloadSuffix, "addons.cluster.x-k8s.io/resource-set", map[string][]byte{"credentials.yaml": inner})); err != nil {
+	if err := r.put(ctx, c, secretOf(c, workloadSuffix, "addons.cluster.x-k8s.io/resource-set", map[string][]byte{"credentials.yaml": inner})); err != nil {
 		return err
 	}
 	if len(creds.trust) == 0 {
 		return nil
 	}
-	return r.put(ctx, &corev1.ConfigMap{
+	return r.put(ctx, c, &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: metaOf(c, trustSuffix),
 		Data:       map[string]string{"ca.crt": string(creds.trust)},
@@ -83,8 +84,9 @@ func workloadManifests(creds credentials) ([]byte, error) {
 	return []byte(strings.Join(docs, "\n---\n") + "\n"), nil
 }
 
-// put writes a Secret or ConfigMap if it differs. One of that name that we did not write is left alone.
-func (r *AccountReconciler) put(ctx context.Context, want client.Object) error {
+// put writes a Secret or ConfigMap of a cluster if it differs. One of that name that we did not write is left alone,
+// unless the cluster adopts what it finds.
+func (r *AccountReconciler) put(ctx context.Context, c *v1alpha1.NutanixClusterSpec, want client.Object) error {
 	have, ok := want.DeepCopyObject().(client.Object)
 	if !ok {
 		return nil
@@ -96,9 +98,9 @@ func (r *AccountReconciler) put(ctx context.Context, want client.Object) error {
 		return r.Create(ctx, want, client.FieldOwner(v1alpha1.AccountFieldManager))
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", key, err)
-	case !written(have):
-		return stall(v1alpha1.AlreadyExistsReason, "%s %s exists and was not written by Refract; it is left alone. Delete or rename it: its cluster cannot get its credentials otherwise", want.GetObjectKind().GroupVersionKind().Kind, key)
-	case same(have, want):
+	case !written(have) && !c.Spec.Adopt:
+		return foreign(want.GetObjectKind().GroupVersionKind().Kind, have)
+	case written(have) && same(have, want):
 		return nil
 	}
 	before, ok := have.DeepCopyObject().(client.Object)
@@ -110,6 +112,46 @@ func (r *AccountReconciler) put(ctx context.Context, want client.Object) error {
 		return fmt.Errorf("writing %s: %w", key, err)
 	}
 	return nil
+}
+
+// foreign refuses an object in the place of credentials that somebody else wrote.
+func foreign(kind string, have client.Object) error {
+	var managers []string
+	for _, e := range have.GetManagedFields() {
+		managers = append(managers, e.Manager)
+	}
+	slices.Sort(managers)
+	return stall(v1alpha1.AlreadyExistsReason, "%s %s exists and is not ours (managed by %s); nothing was written. Commit spec.adopt: true on its cluster to take it over, or delete it",
+		kind, client.ObjectKeyFromObject(have), strings.Join(slices.Compact(managers), ", "))
+}
+
+// unowned finds what stands in the place of a cluster's credentials and is not ours: applied beside it, the cluster would
+// act with what somebody else put there.
+func unowned(ctx context.Context, reader client.Reader, c *v1alpha1.NutanixClusterSpec) error {
+	for _, o := range given(client.ObjectKeyFromObject(c)) {
+		kind := o.GetObjectKind().GroupVersionKind().Kind // a read takes it away
+		err := reader.Get(ctx, client.ObjectKeyFromObject(o), o)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return fmt.Errorf("reading %s %s: %w", kind, client.ObjectKeyFromObject(o), err)
+		case !written(o):
+			return foreign(kind, o)
+		}
+	}
+	return nil
+}
+
+// given are the objects that a cluster's credentials are in.
+func given(cluster client.ObjectKey) []client.Object {
+	typed := func(kind, suffix string) (metav1.TypeMeta, metav1.ObjectMeta) {
+		return metav1.TypeMeta{APIVersion: "v1", Kind: kind}, metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + suffix}
+	}
+	account, workload, trust := &corev1.Secret{}, &corev1.Secret{}, &corev1.ConfigMap{}
+	account.TypeMeta, account.ObjectMeta = typed("Secret", credentialsSuffix)
+	workload.TypeMeta, workload.ObjectMeta = typed("Secret", workloadSuffix)
+	trust.TypeMeta, trust.ObjectMeta = typed("ConfigMap", trustSuffix)
+	return []client.Object{account, workload, trust}
 }
 
 // written says whether the account controller has ever written an object.
@@ -156,11 +198,7 @@ func take(have, want client.Object) {
 
 // deleteCredentials removes what is left of a deleted cluster's credentials; CAPX has removed its own already.
 func deleteCredentials(ctx context.Context, c client.Client, reader client.Reader, cluster client.ObjectKey) error {
-	for _, o := range []client.Object{
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + credentialsSuffix}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + workloadSuffix}},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: cluster.Name + trustSuffix}},
-	} {
+	for _, o := range given(cluster) {
 		err := reader.Get(ctx, client.ObjectKeyFromObject(o), o)
 		if apierrors.IsNotFound(err) || (err == nil && !written(o)) {
 			continue

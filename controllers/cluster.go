@@ -84,6 +84,7 @@ func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		if apierrors.IsNotFound(err) {
 			r.settled.forget(req.NamespacedName)
 			r.pace.forget(req.NamespacedName)
+			r.contest.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -170,12 +171,14 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
-	v.kube = kube.Cluster{
-		Client: writer, Reader: r.Reader, Namespace: c.Namespace, Name: c.Name,
-		Ignore: append(r.contest.ignored(key, r.Now()), c.Spec.DriftIgnore...), Adopt: c.Spec.Adopt,
-	}
 	if v.record, err = r.records.get(ctx, key); err != nil {
 		return err
+	}
+	if v.record.known() {
+		r.contest.under(key, v.record.Accepted.Inputs)
+	}
+	v.kube = kube.Cluster{
+		Client: writer, Reader: r.Reader, Namespace: c.Namespace, Name: c.Name, Ignore: r.ignored(c), Adopt: c.Spec.Adopt,
 	}
 	v.health, err = v.kube.Health(ctx)
 	return err
@@ -203,7 +206,7 @@ func (v *view) token() string {
 	if v.record.Accepted != nil {
 		id = v.record.Accepted.ID
 	}
-	return digestOf(fmt.Sprint(v.cluster.Generation), v.digest, id, v.cluster.Annotations[v1alpha1.ApprovedPlanAnnotation],
+	return digestOf(fmt.Sprint(v.cluster.Generation), v.digest, id, fmt.Sprint(v.kube.Ignore), v.cluster.Annotations[v1alpha1.ApprovedPlanAnnotation],
 		v.cluster.Annotations["reconcile.fluxcd.io/requestedAt"])
 }
 
@@ -290,6 +293,11 @@ func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
 	if v.stopped() {
 		return nil
 	}
+	if !v.cluster.Spec.Adopt {
+		if err := unowned(ctx, r.Reader, v.cluster); err != nil {
+			return err
+		}
+	}
 	r.settled.begin(client.ObjectKeyFromObject(v.cluster))
 	rendered := ""
 	if v.record.Accepted != nil && v.record.Accepted.Inputs == v.digest {
@@ -302,7 +310,7 @@ func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
 		}
 		return err
 	}
-	v.flow = &p
+	v.flow, v.edits = &p, nil
 	for _, pair := range p.Pairs {
 		if pair.Want != nil {
 			v.edits = append(v.edits, kube.Edits(pair.Live, pair.DryRun)...)

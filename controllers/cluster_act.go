@@ -29,8 +29,12 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 		return r.finish(ctx, v)
 	}
 	cause, beyond := v.cause()
+	if cause == plan.CauseDrift && r.contend(v) {
+		return r.actAnew(ctx, v)
+	}
 	switch {
 	case len(beyond) == 0:
+		r.sayEdits(v, cause)
 		return r.apply(ctx, v)
 	case cause == plan.CauseGit:
 		return r.gateItself(ctx, v)
@@ -46,6 +50,32 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 	}
 	r.sayDrift(v, cause)
 	return r.apply(ctx, v)
+}
+
+// contend counts what other hands changed and says whether that made a field contested, which is left alone from then on.
+func (r *ClusterReconciler) contend(v *view) bool {
+	if v.cluster.Spec.Drift.Objects == v1alpha1.DriftReport {
+		return false // nothing is put back, so nobody is fought with
+	}
+	key, contested := client.ObjectKeyFromObject(v.cluster), false
+	for _, e := range v.edits {
+		contested = r.contest.changed(key, e, r.Now()) || contested
+	}
+	return contested
+}
+
+// actAnew plans again without what has just become contested, and acts on that.
+func (r *ClusterReconciler) actAnew(ctx context.Context, v *view) error {
+	v.kube.Ignore = r.ignored(v.cluster)
+	if err := r.propose(ctx, v); err != nil {
+		return err
+	}
+	return r.act(ctx, v)
+}
+
+// ignored are the fields that we leave to others: those of the spec, and contested ones.
+func (r *ClusterReconciler) ignored(c *v1alpha1.NutanixClusterSpec) []v1alpha1.DriftIgnore {
+	return append(r.contest.ignored(client.ObjectKeyFromObject(c), r.Now()), c.Spec.DriftIgnore...)
 }
 
 // obstacle is what forbids to apply a plan as a whole.
@@ -211,21 +241,27 @@ func sayAccepted(c *v1alpha1.NutanixClusterSpec) {
 	c.Status.Plan = v1alpha1.PlanStatus{Severity: v1alpha1.SeverityNone, Summary: "no change"}
 }
 
-// sayDrift tells in events who changed what and what it is put back to, and keeps count of it.
+// sayDrift tells in events what is put back, and why.
 func (r *ClusterReconciler) sayDrift(v *view, cause plan.Cause) {
 	if cause != plan.CauseDrift {
 		r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "OperatorUpgrade", "%s", v.flow.Plan.Summary())
 		return
 	}
-	key := client.ObjectKeyFromObject(v.cluster)
-	for _, e := range v.edits {
-		r.contest.corrected(key, e, r.Now())
-		r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s %s: %s changed it to %s; put back to %s", e.Object, e.Field, e.Manager, orNothing(e.New), orNothing(e.Old))
-	}
+	r.sayEdits(v, cause)
 	for _, step := range v.flow.Plan.Objects {
 		if step.Action == plan.Create {
 			r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s was deleted by another hand; created again", step.Object)
 		}
+	}
+}
+
+// sayEdits tells who changed what and what it is put back to. What is taken over by spec.adopt was nobody's edit.
+func (r *ClusterReconciler) sayEdits(v *view, cause plan.Cause) {
+	if cause != plan.CauseDrift || v.cluster.Spec.Adopt {
+		return
+	}
+	for _, e := range v.edits {
+		r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s %s: %s changed it to %s; put back to %s", e.Object, e.Field, e.Manager, orNothing(e.New), orNothing(e.Old))
 	}
 }
 

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,11 +13,12 @@ import (
 	"github.com/refract-dev/refract/controllers/kube"
 )
 
-// contest counts how often a field of ours was put back after the same manager. It is kept in memory: after a restart
+// contest counts how often the same manager changed a field of ours. It is kept in memory: after a restart
 // the count begins anew, which costs a few corrections and loses nothing.
 type contest struct {
-	mu sync.Mutex
-	by map[client.ObjectKey]map[contestKey]*contestState
+	mu     sync.Mutex
+	by     map[client.ObjectKey]map[contestKey]*contestState
+	inputs map[client.ObjectKey]string
 }
 
 type contestKey struct{ kind, name, field, manager string }
@@ -33,8 +36,26 @@ const (
 	contestPause  = time.Hour
 )
 
-// corrected notes that an edit was put back.
-func (t *contest) corrected(cluster client.ObjectKey, e kube.Edit, now time.Time) {
+// under ends the contests of a cluster when its accepted inputs are others than before: at the next revision everything
+// is put back again.
+func (t *contest) under(cluster client.ObjectKey, inputs string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.inputs == nil {
+		t.inputs = map[client.ObjectKey]string{}
+	}
+	if t.inputs[cluster] != inputs {
+		delete(t.by, cluster)
+		t.inputs[cluster] = inputs
+	}
+}
+
+// changed counts an edit, once however often it is seen, and says whether its field is contested from now on. A change
+// of which nobody knows who made it, or when, is not counted.
+func (t *contest) changed(cluster client.ObjectKey, e kube.Edit, now time.Time) bool {
+	if e.At.IsZero() {
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.by == nil {
@@ -49,6 +70,9 @@ func (t *contest) corrected(cluster client.ObjectKey, e kube.Edit, now time.Time
 		state = &contestState{}
 		t.by[cluster][key] = state
 	}
+	if state.edit.At.Equal(&e.At) && state.edit.New == e.New {
+		return false
+	}
 	state.edit = e
 	var recent []time.Time
 	for _, at := range append(state.at, now) {
@@ -57,10 +81,12 @@ func (t *contest) corrected(cluster client.ObjectKey, e kube.Edit, now time.Time
 		}
 	}
 	state.at = recent
-	if len(recent) >= contestTimes {
-		state.until = now.Add(contestPause)
-		state.at = nil
+	if len(recent) < contestTimes {
+		return false
 	}
+	state.until = now.Add(contestPause)
+	state.at = nil
+	return true
 }
 
 // fields are the contested fields of a cluster now.
@@ -73,14 +99,18 @@ func (t *contest) fields(cluster client.ObjectKey, now time.Time) []kube.Edit {
 			all = append(all, state.edit)
 		}
 	}
+	slices.SortFunc(all, func(a, b kube.Edit) int {
+		return cmp.Or(cmp.Compare(a.Object.String(), b.Object.String()), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Manager, b.Manager))
+	})
 	return all
 }
 
-// forget ends the contest of a cluster: at the next revision everything is put back again.
+// forget drops what is known of a cluster that is gone.
 func (t *contest) forget(cluster client.ObjectKey) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.by, cluster)
+	delete(t.inputs, cluster)
 }
 
 // ignored are the contested fields of a cluster as rules: neither applied nor compared for now.

@@ -55,29 +55,38 @@ func TestContest(t *testing.T) {
 	var c contest
 	key := client.ObjectKey{Namespace: "clusters", Name: "edge-01"}
 	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	edit := func(manager string) kube.Edit {
-		return kube.Edit{Object: plan.Ref{Kind: "MachineHealthCheck", Name: "edge-01-kcp"}, Field: "spec.remediation.maxUnhealthy", Manager: manager}
+	edit := func(manager string, at time.Time) kube.Edit {
+		return kube.Edit{Object: plan.Ref{Kind: "MachineHealthCheck", Name: "edge-01-kcp"}, Field: "spec.remediation.maxUnhealthy", Manager: manager, At: metav1.NewTime(at)}
 	}
-	c.corrected(key, edit("one"), at)
-	c.corrected(key, edit("one"), at.Add(time.Minute))
-	c.corrected(key, edit("other"), at.Add(2*time.Minute))
-	if got := c.fields(key, at.Add(3*time.Minute)); len(got) != 0 {
-		t.Errorf("two changes by one manager and one by another are contested: %v", got)
+	changed := func(manager string, after time.Duration) bool {
+		return c.changed(key, edit(manager, at.Add(after)), at.Add(after))
 	}
-	c.corrected(key, edit("one"), at.Add(11*time.Minute))
-	if got := c.fields(key, at.Add(11*time.Minute)); len(got) != 0 {
-		t.Errorf("three changes in more than ten minutes are contested: %v", got)
+	c.under(key, "one revision")
+	if changed("one", 0) || changed("one", time.Minute) || changed("other", 2*time.Minute) || changed("one", 11*time.Minute) {
+		t.Error("contested before one manager made three changes in ten minutes")
 	}
-	c.corrected(key, edit("one"), at.Add(12*time.Minute))
-	c.corrected(key, edit("one"), at.Add(13*time.Minute))
+	if changed("one", 12*time.Minute) || changed("one", 12*time.Minute) {
+		t.Error("a change that is seen twice counts twice")
+	}
+	if !changed("one", 13*time.Minute) {
+		t.Error("three changes in ten minutes are not contested")
+	}
 	if got := c.fields(key, at.Add(14*time.Minute)); len(got) != 1 || got[0].Manager != "one" {
-		t.Errorf("three changes in ten minutes are not contested: %v", got)
+		t.Errorf("contested are %v", got)
 	}
 	if got := c.ignored(key, at.Add(14*time.Minute)); len(got) != 1 || got[0].Paths[0] != "/spec/remediation/maxUnhealthy" {
 		t.Errorf("the contested field is not left alone: %v", got)
 	}
 	if got := c.fields(key, at.Add(74*time.Minute)); len(got) != 0 {
 		t.Errorf("after an hour it is still contested: %v", got)
+	}
+	c.under(key, "one revision")
+	if got := c.fields(key, at.Add(14*time.Minute)); len(got) != 1 {
+		t.Errorf("the same revision ends the contest: %v", got)
+	}
+	c.under(key, "the next revision")
+	if got := c.fields(key, at.Add(14*time.Minute)); len(got) != 0 {
+		t.Errorf("the next revision does not end the contest: %v", got)
 	}
 }
 

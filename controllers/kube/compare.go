@@ -35,6 +35,14 @@ func (c Cluster) compare(ctx context.Context, want []*unstructured.Unstructured,
 			}
 		}
 		p, err := c.pair(ctx, w, live)
+		for range maxOvertaken {
+			if !errors.Is(err, errOvertaken) {
+				break
+			}
+			if live, err = c.get(ctx, plan.RefOf(w)); err == nil {
+				p, err = c.pair(ctx, w, live)
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -56,9 +64,18 @@ func (c Cluster) pair(ctx context.Context, want, live *unstructured.Unstructured
 	if err != nil {
 		return plan.Pair{}, err
 	}
+	if live != nil && stored != nil && stored.GetResourceVersion() != live.GetResourceVersion() {
+		// Written between the two reads: that writing would look like a difference of ours.
+		return plan.Pair{}, errOvertaken
+	}
 	p.DryRun, p.Refused = stored, refused
 	return p, nil
 }
+
+// errOvertaken: an object was written while it was compared. It is compared again, maxOvertaken times.
+var errOvertaken = errors.New("it was written while it was compared")
+
+const maxOvertaken = 5
 
 // Keeps says for each candidate, in order, whether that template or failure domain may keep the name that it carries: a
 // candidate is the wanted content, with the annotation that holds its digest, under the name referred to now.
