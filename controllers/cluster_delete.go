@@ -68,7 +68,7 @@ func (r *ClusterReconciler) carryOutDeletion(ctx context.Context, v *view) (bool
 		return false, err
 	}
 	// The stamps are annotations, which others may write: only a removal that the Fleet recorded counts.
-	if v.record.Removal == nil {
+	if v.record.Removal == nil || (c.Annotations[v1alpha1.DeleteAtAnnotation] != v.record.Removal.Revision && c.Annotations[v1alpha1.ReleaseAtAnnotation] != v.record.Removal.Revision) {
 		r.Recorder.Event(c, corev1.EventTypeWarning, v1alpha1.DeletingReason, "the deletion stamp was not written by a Fleet; the cluster's objects stay untouched")
 		return true, nil
 	}

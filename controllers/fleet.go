@@ -95,7 +95,7 @@ func (r *FleetReconciler) reconcile(ctx context.Context, f *v1alpha1.Fleet) (*sc
 	}
 	s, err := r.look(ctx, f)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
 	if err := r.read(ctx, s); err != nil {
 		// Git is away or wrong: what clusters ask for is gated all the same, and nothing else happens.
@@ -116,27 +116,36 @@ func (r *FleetReconciler) reconcile(ctx context.Context, f *v1alpha1.Fleet) (*sc
 	if err := r.publish(ctx, s); err != nil {
 		return s, err
 	}
+	s.complete = true
+	if err := r.spend(ctx, s); err != nil {
+		return s, err
+	}
 	if err := r.tidy(ctx, s); err != nil {
 		return s, err
 	}
-	return s, s.unread
+	if s.unread != nil {
+		return s, s.unread
+	}
+	return s, s.failed()
 }
 
-// report writes the Fleet's status from the scene. A scene that was not reached leaves what was known.
+// report writes the Fleet's status from the scene. One that was not completed leaves what was known: a revision counts
+// as attempted only when everything in it was gated and said.
 func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.Result, error) {
 	f.Status.ObservedGeneration = f.Generation
 	if token, ok := meta.ReconcileAnnotationValue(f.Annotations); ok {
 		f.Status.SetLastHandledReconcileRequest(token)
 	}
-	if s != nil {
+	if s != nil && s.complete {
 		s.count(f, r.Now())
 	}
-	if s != nil && s.read() {
+	if s != nil && s.complete && s.read() {
 		f.Status.LastAttemptedRevision = s.revision.String()
 		f.Status.IgnoredFiles = int32(min(len(s.declared.Ignored), 1<<30))
 	}
 	if err == nil && f.Spec.Suspend {
-		return conclude(f, nil, "", "suspended: nothing is fetched or mirrored; drift is still corrected", interval(f))
+		suspend(f)
+		return ctrl.Result{RequeueAfter: interval(f)}, nil
 	}
 	if err == nil && s != nil {
 		err = s.verdict()

@@ -14,7 +14,6 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/fleet"
-	"github.com/refract-dev/refract/render/plan"
 )
 
 // accept makes what passed the gate the accepted state: layers, profiles and accounts first, then the record, then the
@@ -33,22 +32,30 @@ func (r *FleetReconciler) accept(ctx context.Context, s *scene) error {
 			return fmt.Errorf("cluster %s: %w", name, err)
 		}
 	}
-	return r.spend(ctx, s)
+	return nil
 }
 
 // together holds all clusters of a changed account while one of them is held: they share the mirrored account.
 func (s *scene) together() {
 	for _, p := range s.proposed {
-		if p.held == nil || p.declared == nil || p.declared.Account == nil || !s.accountChanged(p.declared.Account) {
+		if p.held != nil || p.declared == nil || !s.accountChanged(p.declared.Account) {
 			continue
 		}
-		account := p.declared.Account.Object.Name
-		for _, q := range s.proposed {
-			if q.held == nil && q.declared != nil && q.declared.Account.Object.Name == account {
-				_ = q.hold(stall(p.held.reason, "CloudAccount %s changed, and its clusters take that on together: cluster %s is held: %w", account, p.name, p.held))
-			}
+		if other := s.stays(p.declared.Account.Object.Name); other != "" {
+			p.hold(stall(v1alpha1.ConflictReason, "CloudAccount %s changed, and all its clusters take that on together, but cluster %s does not: see why in its status", p.declared.Account.Object.Name, other))
 		}
 	}
+}
+
+// stays names a cluster of an account that is not accepted anew in this reconcile, "" when there is none.
+func (s *scene) stays(account string) string {
+	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
+		c := s.mirrors[name]
+		if p := s.proposed[name]; c.Spec.AccountRef.Name == account && (p == nil || p.declared == nil || (p.held != nil && p.held.reason != v1alpha1.ConflictReason)) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (s *scene) accountChanged(a *fleet.Account) bool {
@@ -62,12 +69,7 @@ func (r *FleetReconciler) recordHeld(ctx context.Context, s *scene, p *proposal)
 		return nil
 	}
 	rec := s.records[p.name]
-	before := rec.Held
-	mirror := s.mirrors[p.name]
-	waiting := mirror != nil && mirror.Annotations[v1alpha1.ApprovedPlanAnnotation] != ""
-	if before != nil && plan.Expired(before.RecordedAt.Time, r.Now()) && !waiting {
-		before = nil // nobody came in time: shown anew, to be approved anew
-	}
+	before := rec.shown(s.mirrors[p.name], r.Now())
 	held, err := newEntry(p.flow.Plan, p.inputs, p.flow.Rendered, s.revision.String(), before, r.Now())
 	if err != nil {
 		return err
@@ -95,24 +97,31 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 	if p.decision.Approved {
 		entry.ApprovedBy = s.approver(mirror)
 	}
-	values := map[string]any{keyAccepted: entry, keyHeld: nil, keyWish: nil}
+	entry.Fleet, entry.Source, entry.Account = s.fleet.Name, s.source, s.fleet.Spec.ServiceAccountName
+	if p.declared == nil {
+		entry.Revision = rec.Accepted.Revision
+	}
+	values := map[string]any{keyAccepted: entry, keyHeld: nil, keyWish: nil, keyRemoval: nil}
 	if rec.Gone {
 		values[keyGone], values[keyApplied] = nil, nil // its re-creation was approved
+	}
+	if rec.known() {
+		entry.Stamps = rec.Accepted.Stamps
 	}
 	if p.declared != nil {
 		if err := r.mirrorReferences(ctx, s, p.declared); err != nil {
 			return err
 		}
+		entry.Stamps = stampsOf(s.mirrorOf(mirror, p))
 		values[keySpec] = p.declared.Object.Spec
-	}
-	// An approval is spent before what it approved is accepted: one word, one plan.
-	if mirror != nil && p.decision.Approved {
-		if err := unapprove(ctx, r.Client, mirror); err != nil {
-			return err
-		}
 	}
 	if err := r.records.put(ctx, s.key(p.name), values); err != nil {
 		return fmt.Errorf("recording the accepted plan: %w", err)
+	}
+	if mirror != nil {
+		if err := unapprove(ctx, r.Client, mirror); err != nil {
+			return err
+		}
 	}
 	if p.declared == nil {
 		return nil
@@ -135,6 +144,8 @@ func (s *scene) mirrorOf(have *v1alpha1.NutanixClusterSpec, p *proposal) *v1alph
 	want.Spec = *p.declared.Object.Spec.DeepCopy()
 	want.Labels = merged(want.Labels, p.declared.Object.Labels)
 	want.Annotations = merged(want.Annotations, p.declared.Object.Annotations)
+	delete(want.Annotations, v1alpha1.DeleteAtAnnotation)
+	delete(want.Annotations, v1alpha1.ReleaseAtAnnotation)
 	stamps := map[string]string{
 		v1alpha1.FleetAnnotation: s.fleet.Name, v1alpha1.SourceAnnotation: s.source, v1alpha1.FileAnnotation: place(p.declared.Place),
 	}
@@ -144,6 +155,15 @@ func (s *scene) mirrorOf(have *v1alpha1.NutanixClusterSpec, p *proposal) *v1alph
 	}
 	want.Annotations = merged(want.Annotations, stamps)
 	return want
+}
+
+// stampsOf are the annotations that tell where a mirror came from.
+func stampsOf(c *v1alpha1.NutanixClusterSpec) map[string]string {
+	stamps := map[string]string{}
+	for _, name := range []string{v1alpha1.FleetAnnotation, v1alpha1.SourceAnnotation, v1alpha1.FileAnnotation, v1alpha1.AcceptedDigestAnnotation, v1alpha1.RevisionAnnotation} {
+		stamps[name] = c.Annotations[name]
+	}
+	return stamps
 }
 
 func place(p fleet.Place) string { return fmt.Sprintf("%s:%d", p.Path, p.Line) }

@@ -39,7 +39,7 @@ func (s *scene) decide(name string, d plan.Decision) {
 	if p := s.proposed[name]; p != nil && p.held == nil {
 		p.decision = d
 		if !d.Accepted {
-			_ = p.hold(stall(d.Reason, "%s", d.Message))
+			p.hold(stall(d.Reason, "%s", d.Message))
 		}
 	}
 	if g := s.removals[name]; g != nil && g.keep == "" && !d.Accepted {
@@ -57,7 +57,7 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 	for name, mirror := range s.mirrors {
 		rec := s.records[name]
 		if unfinished := rec.unfinished(); unfinished != nil {
-			in.Clusters[name] = plan.ClusterInput{Unfinished: unfinished, Limits: mirror.Spec.Limits}
+			in.Clusters[name] = plan.ClusterInput{Unfinished: unfinished, Limits: rec.limits()}
 		}
 		if rec.Removal != nil && rec.Removal.ApprovedBy == "" && !mirror.DeletionTimestamp.IsZero() && mirror.Annotations[v1alpha1.DeleteAtAnnotation] != "" {
 			in.Deleting++
@@ -73,7 +73,7 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 	}
 	for name, g := range s.removals {
 		if g.keep == "" {
-			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked(), Limits: g.mirror.Spec.Limits}
+			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked(), Limits: s.records[name].limits()}
 		}
 	}
 	in.Approved = approved(f, f.Status.Plan.RecordedAt, r.Now())
@@ -84,7 +84,7 @@ func (s *scene) clusterInput(r *FleetReconciler, p *proposal) plan.ClusterInput 
 	rec := s.records[p.name]
 	c := plan.ClusterInput{Plan: p.flow.Plan, Cause: p.cause, Unfinished: rec.unfinished(), Recorded: rec.Held.unpacked()}
 	if mirror := s.mirrors[p.name]; mirror != nil {
-		c.Limits = mirror.Spec.Limits // the accepted ones: a commit does not loosen its own gate
+		c.Limits = rec.limits() // the accepted ones: neither a commit nor a hand edit loosens its own gate
 		if rec.Held != nil {
 			c.Approved = approved(mirror, &rec.Held.RecordedAt, r.Now())
 		}
@@ -158,12 +158,14 @@ func (s *scene) findRemovals() {
 		case !s.declared.Complete:
 			s.vanishing--
 			g.keep, g.reason = "a file of this revision could not be understood, so it is not known whether this cluster is still declared; nothing is pruned", v1alpha1.SourceUnknownReason
+		case !accepted(mirror, s.records[name]):
+			g.keep, g.reason = "its file is gone from Git, and the mirrored object is not what was accepted; it is put back first", v1alpha1.SourceUnknownReason
 		case mirror.Annotations[v1alpha1.SourceAnnotation] != s.source:
 			g.keep = "the Fleet's url or path changed and the new place does not declare this cluster; it is kept, whatever its deletion policy"
 		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionOrphan:
 			g.plan = plan.Orphan(clusterRef(mirror))
 		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete:
-			g.plan = plan.Deletion(clusterRef(mirror), machinesOf(mirror))
+			g.plan = plan.Deletion(clusterRef(mirror), machinesOf(mirror.Spec))
 		default:
 			g.keep = "its file is gone from Git; deletion policy Protect keeps the cluster with its last spec. Put the file back, or commit deletionPolicy Delete or Orphan before removing it"
 		}
@@ -174,6 +176,17 @@ func clusterRef(c *v1alpha1.NutanixClusterSpec) plan.Ref {
 	return plan.Ref{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "Cluster", Namespace: c.Namespace, Name: c.Name}
 }
 
-func machinesOf(c *v1alpha1.NutanixClusterSpec) int {
-	return int(c.Status.ControlPlane.Desired) + int(c.Status.Workers.Desired)
+// machinesOf is how many machines an accepted cluster may have; a pool that is scaled automatically counts with its maximum,
+// so that an approval does not go stale.
+func machinesOf(c v1alpha1.NutanixClusterSpecSpec) int {
+	n := int(c.ControlPlane.Replicas)
+	for _, pool := range c.NodePools {
+		switch {
+		case pool.Autoscaling != nil:
+			n += int(pool.Autoscaling.Max)
+		case pool.Replicas != nil:
+			n += int(*pool.Replicas)
+		}
+	}
+	return n
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -27,24 +26,28 @@ const maxParallel = 8
 // that cannot be planned is held with the reason; the others go on.
 func (r *FleetReconciler) propose(ctx context.Context, s *scene) error {
 	r.collect(s)
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(maxParallel)
-	var mu sync.Mutex
 	for _, p := range s.proposed {
 		if p.held != nil {
 			continue
 		}
 		group.Go(func() error {
-			err := r.plan(ctx, s, p)
-			if err == nil {
-				return nil
+			if err := r.plan(ctx, s, p); err != nil {
+				p.hold(err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			return p.hold(err)
+			return ctx.Err()
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for name, p := range s.proposed {
+		if p.void {
+			delete(s.proposed, name)
+		}
+	}
+	return nil
 }
 
 // collect finds the clusters to plan: those that Git declares otherwise than accepted, and those that asked for a gate.
@@ -59,7 +62,7 @@ func (r *FleetReconciler) collect(s *scene) {
 		r.reserve(s)
 	}
 	for name, rec := range s.records {
-		if s.mirrors[name] != nil && s.proposed[name] == nil && rec.Wish != nil {
+		if mirror := s.mirrors[name]; mirror != nil && s.proposed[name] == nil && rec.Wish != nil && accepted(mirror, rec) {
 			s.proposed[name] = &proposal{name: name, inputs: rec.Wish.Inputs, cause: plan.Cause(rec.Wish.Cause)}
 		}
 	}
@@ -91,7 +94,11 @@ func (r *FleetReconciler) declare(s *scene, c *fleet.Cluster) *proposal {
 		return p
 	}
 	if err := s.changedProfile(c); err != nil {
-		_ = p.hold(err)
+		p.hold(err)
+		return p
+	}
+	if err := s.blocked(c); err != nil {
+		p.hold(err)
 		return p
 	}
 	p.inputs = fleet.InputsDigest(*c)
@@ -107,11 +114,38 @@ func (r *FleetReconciler) declare(s *scene, c *fleet.Cluster) *proposal {
 	return p
 }
 
+// blocked says what keeps a declared cluster from being mirrored: its predecessor is still going, or its account's name
+// is taken.
+func (s *scene) blocked(c *fleet.Cluster) error {
+	if mirror := s.mirrors[c.Object.Name]; mirror != nil && !mirror.DeletionTimestamp.IsZero() {
+		return wait(v1alpha1.DeletingReason, interval(s.fleet), "the cluster of this name is being deleted; it is created anew afterwards")
+	}
+	name := c.Account.Object.Name
+	have := s.entered[name]
+	if have == nil || equality.Semantic.DeepEqual(have.Spec, c.Account.Object.Spec) {
+		return nil
+	}
+	switch owner := have.Annotations[v1alpha1.FleetAnnotation]; {
+	case owner == "":
+		return stall(v1alpha1.ConflictReason, "CloudAccount %s exists with another spec and was not made by a Fleet; delete it, or commit the same spec", name)
+	case owner != s.fleet.Name && s.fleets[owner]:
+		return stall(v1alpha1.ConflictReason, "CloudAccount %s is declared by Fleet %s with another spec; declare it in one place, or under another name", name, owner)
+	}
+	return nil
+}
+
 // accepted says whether a mirror holds what its record accepted.
 func accepted(mirror *v1alpha1.NutanixClusterSpec, rec record) bool {
-	return rec.known() && rec.Spec != nil && mirror.DeletionTimestamp.IsZero() &&
-		mirror.Annotations[v1alpha1.AcceptedDigestAnnotation] == rec.Accepted.Inputs &&
-		equality.Semantic.DeepEqual(mirror.Spec, *rec.Spec)
+	if !rec.known() || rec.Spec == nil || !mirror.DeletionTimestamp.IsZero() ||
+		mirror.Annotations[v1alpha1.AcceptedDigestAnnotation] != rec.Accepted.Inputs {
+		return false
+	}
+	for name, stamp := range rec.Accepted.Stamps {
+		if mirror.Annotations[name] != stamp {
+			return false
+		}
+	}
+	return equality.Semantic.DeepEqual(mirror.Spec, *rec.Spec)
 }
 
 // changedProfile refuses another content under a profile version that is in use: versions are immutable.
@@ -136,21 +170,20 @@ func (s *scene) inUse(profile, version string) *v1alpha1.ClusterProfile {
 	return nil
 }
 
-// hold notes why a cluster is held. What a retry may mend is nobody's in particular and is returned: the Fleet's own.
-func (p *proposal) hold(err error) error {
+// hold notes why a cluster is held. The others go on; what a retry may mend is tried again.
+func (p *proposal) hold(err error) {
 	f := asFailure(err)
 	placed := build.Flatten("", err)
-	if f.kind == failed && placed[0].Path == "" && !refused(err) {
-		return retry(f.reason, fmt.Errorf("planning cluster %s: %w", p.name, err))
-	}
-	if f.kind == failed {
+	switch {
+	case f.kind == failed && placed[0].Path == "" && !refused(err):
+		f = asFailure(retry(v1alpha1.SourceUnknownReason, fmt.Errorf("planning cluster %s: %w", p.name, err)))
+	case f.kind == failed:
 		f = asFailure(stall(v1alpha1.InvalidReason, "%w", err))
 	}
 	p.held = f
 	for _, e := range placed {
 		p.failures = append(p.failures, failureOf(p.name, p.placed(e)))
 	}
-	return nil
 }
 
 // refused says whether the API server answered that a request is wrong, as for lack of rights: that is the cluster's
@@ -211,6 +244,7 @@ func (r *FleetReconciler) inputsOf(ctx context.Context, s *scene, p *proposal) (
 		return in, nil
 	}
 	in, digest, err := r.inputs.of(ctx, s.mirrors[p.name])
+	p.void = err == nil && digest != s.records[p.name].Accepted.Inputs // not what was accepted: the cluster does not act either
 	p.inputs = digest
 	return in, err
 }
@@ -218,7 +252,8 @@ func (r *FleetReconciler) inputsOf(ctx context.Context, s *scene, p *proposal) (
 // tryMirror has the API server judge the changed mirror before anything is accepted: what is immutable is refused there.
 func (r *FleetReconciler) tryMirror(ctx context.Context, s *scene, mirror *v1alpha1.NutanixClusterSpec, p *proposal) error {
 	trial := s.mirrorOf(mirror, p)
-	err := s.client.Update(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
+	trial.ResourceVersion = mirror.ResourceVersion
+	err := s.client.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
 	if apierrors.IsInvalid(err) {
 		return stall(v1alpha1.ForbiddenReason, "refused: %w", err)
 	}
@@ -232,7 +267,7 @@ func (r *FleetReconciler) reserve(s *scene) {
 			continue
 		}
 		if err := s.taken(p.declared, s.addressOf); err != nil {
-			_ = p.hold(stall(v1alpha1.ConflictReason, "%w", p.placed(&build.Error{Err: err})))
+			p.hold(stall(v1alpha1.ConflictReason, "%w", p.placed(&build.Error{Err: err})))
 		}
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
 )
 
 // remove stamps and deletes the mirrors whose removal passed the gate. Only with that stamp the cluster controller
@@ -30,13 +32,14 @@ func (r *FleetReconciler) remove(ctx context.Context, s *scene) error {
 
 func (r *FleetReconciler) removeOne(ctx context.Context, s *scene, name string, g *removal) error {
 	rec := s.records[name]
-	entry, err := newEntry(g.plan, "", "", s.revision.String(), rec.Held, r.Now())
+	before := rec.shown(g.mirror, r.Now())
+	entry, err := newEntry(g.plan, "", "", s.revision.String(), before, r.Now())
 	if err != nil {
 		return err
 	}
 	if g.keep != "" {
 		g.recordedAt = &entry.RecordedAt
-		if rec.Held != nil && rec.Held.Digest == entry.Digest {
+		if before != nil && before.Digest == entry.Digest {
 			return nil
 		}
 		return r.records.put(ctx, s.key(name), map[string]any{keyHeld: entry})
@@ -51,9 +54,9 @@ func (r *FleetReconciler) removeOne(ctx context.Context, s *scene, name string, 
 	if g.mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete {
 		stamp = v1alpha1.DeleteAtAnnotation
 	}
-	before := g.mirror.DeepCopy()
+	unstamped := g.mirror.DeepCopy()
 	g.mirror.Annotations = merged(g.mirror.Annotations, map[string]string{stamp: s.revision.String()})
-	if err := s.client.Patch(ctx, g.mirror, client.MergeFrom(before), client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
+	if err := s.client.Patch(ctx, g.mirror, client.MergeFrom(unstamped), client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
 		return fmt.Errorf("stamping: %w", err)
 	}
 	uid := g.mirror.UID
@@ -77,13 +80,49 @@ func (s *scene) approver(mirror *v1alpha1.NutanixClusterSpec) string {
 	return "commit trailer in " + s.revision.String()
 }
 
-// spend takes an approval off the Fleet once what it approved was accepted.
+// spend takes off approvals that no longer serve: what they approved was accepted, is no longer held, or came too late.
+// One word serves one plan, so none may lie about until its plan comes again. Only a complete look at the repository
+// knows what is held.
 func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
-	digest := s.fleet.Annotations[v1alpha1.ApprovedPlanAnnotation]
-	if digest == "" || digest != s.fleet.Status.Plan.Digest || s.gated.Digest == digest {
+	if !s.read() {
 		return nil
 	}
-	return unapprove(ctx, r.Client, s.fleet)
+	waiting := map[string]bool{}
+	if s.gated.Digest != "" {
+		waiting[s.gated.Digest] = true
+	}
+	for _, d := range s.gated.Decisions {
+		if !d.Accepted && d.Digest != "" {
+			waiting[d.Digest] = true
+		}
+	}
+	objects := []client.Object{s.fleet}
+	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
+		objects = append(objects, s.mirrors[name])
+	}
+	for _, o := range objects {
+		digest := o.GetAnnotations()[v1alpha1.ApprovedPlanAnnotation]
+		if digest == "" || (waiting[digest] && !s.late(o, r.Now())) {
+			continue
+		}
+		if err := unapprove(ctx, r.Client, o); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// late says whether the plan that an object's approval names was first shown more than a week ago.
+func (s *scene) late(o client.Object, now time.Time) bool {
+	recordedAt := s.fleet.Status.Plan.RecordedAt
+	if o != client.Object(s.fleet) {
+		held := s.records[o.GetName()].Held
+		if held == nil {
+			return false
+		}
+		recordedAt = &held.RecordedAt
+	}
+	return recordedAt != nil && plan.Expired(recordedAt.Time, now)
 }
 
 // unapprove removes an approval, so that one word serves one plan. The admission policy lets anybody remove it.
@@ -133,12 +172,23 @@ func (s *scene) judge(c *v1alpha1.NutanixClusterSpec) {
 		}
 	case g != nil:
 		// being removed: the cluster controller has the word
+	case p != nil && !s.read() && !gateSaid(c):
+		// accepted without a look at Git, of which nothing new is known
 	case p != nil || s.read():
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, "the spec is what Git declares")
 		c.Status.Plan, c.Status.Failures = v1alpha1.PlanStatus{Severity: v1alpha1.SeverityNone, Summary: "no change"}, nil
 	case conditionOf(c, v1alpha1.SourceAcceptedCondition) == nil:
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.SourceUnknownReason, "the repository has not been read yet")
 	}
+}
+
+// gateSaid says whether what stands in SourceAccepted came from the gate.
+func gateSaid(c *v1alpha1.NutanixClusterSpec) bool {
+	switch reasonOf(c, v1alpha1.SourceAcceptedCondition) {
+	case v1alpha1.LimitExceededReason, v1alpha1.ApprovalRequiredReason, v1alpha1.ForbiddenReason:
+		return true
+	}
+	return false
 }
 
 func heldStatus(p *proposal) v1alpha1.PlanStatus {
@@ -172,7 +222,7 @@ func (s *scene) listFailures() {
 
 // tidy removes mirrored profiles, accounts and layers that nothing uses any more.
 func (r *FleetReconciler) tidy(ctx context.Context, s *scene) error {
-	if !s.read() || !s.declared.Complete || len(s.proposed) > 0 || len(s.removals) > 0 {
+	if !s.read() || !s.declared.Complete || len(s.proposed) > 0 {
 		return nil // only in a settled fleet: what is pending may need them
 	}
 	for _, o := range s.unused() {

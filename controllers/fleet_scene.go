@@ -3,6 +3,8 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"time"
 
@@ -43,6 +45,7 @@ type scene struct {
 	vanishing int // mirrors whose file is gone, whatever their policy
 	gated     plan.GateResult
 	failures  []v1alpha1.Failure
+	complete  bool // every step up to publish was done
 }
 
 // proposal is what happens to one cluster in this reconcile.
@@ -52,6 +55,7 @@ type proposal struct {
 	inputs   string
 	flow     flow.Proposal
 	cause    plan.Cause
+	void     bool       // nothing to propose after all
 	held     *stepError // why it is held; nil when accepted
 	failures []v1alpha1.Failure
 	decision plan.Decision
@@ -76,7 +80,7 @@ func (s *scene) read() bool { return s.declared != nil }
 func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, error) {
 	s := &scene{
 		fleet: f, memory: r.remember(client.ObjectKeyFromObject(f)),
-		source:  digestOf(f.Spec.Git.URL, f.Spec.Git.Path),
+		source:  digestOf(f.Spec.Git.URL, path.Clean("/"+f.Spec.Git.Path)),
 		mirrors: map[string]*v1alpha1.NutanixClusterSpec{}, fleets: map[string]bool{},
 		proposed: map[string]*proposal{}, removals: map[string]*removal{},
 	}
@@ -263,15 +267,22 @@ func (s *scene) held() []string {
 
 // verdict is the outcome of a reconcile whose steps all succeeded: nil when all that Git declares is accepted.
 func (s *scene) verdict() error {
-	if !s.read() {
-		return nil
-	}
 	held := s.held()
 	switch {
-	case len(s.declared.Errors) > 0:
+	case s.read() && len(s.declared.Errors) > 0:
 		return stall(v1alpha1.DecodeFailedReason, "%s", summarize(s))
 	case len(held) > 0:
 		return stall(v1alpha1.ClustersHeldReason, "%s", summarizeHeld(s, held))
+	}
+	return nil
+}
+
+// failed is why a cluster could not be planned although nothing is wrong with it: to be tried again. The others went on.
+func (s *scene) failed() error {
+	for _, name := range slices.Sorted(maps.Keys(s.proposed)) {
+		if p := s.proposed[name]; p.held != nil && p.held.kind == failed {
+			return p.held
+		}
 	}
 	return nil
 }

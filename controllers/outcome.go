@@ -107,6 +107,16 @@ func conclude(obj conditioned, err error, progress, ready string, interval time.
 	}
 }
 
+// suspend leaves Ready as it was, for what was accepted still stands; an object that was never looked at says why.
+func suspend(obj conditioned) {
+	if have := conditionOf(obj, v1alpha1.ReadyCondition); have != nil {
+		set(obj, have.Type, have.Status, have.Reason, have.Message)
+	} else {
+		set(obj, v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.SuspendedReason, "suspended before it was ever looked at")
+	}
+	drop(obj, v1alpha1.ReconcilingCondition)
+}
+
 func asFailureOrNil(err error) *stepError {
 	if err == nil {
 		return nil

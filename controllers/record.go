@@ -60,10 +60,17 @@ type entry struct {
 	Rendered string `json:"rendered"`
 	// Revision that the inputs came from.
 	Revision string `json:"revision,omitempty"`
+	// Stamps are the annotations that tell where a mirror came from, to restore them; nil without a Fleet.
+	Stamps map[string]string `json:"stamps,omitempty"`
 	// Cause of a wish: Drift or OperatorUpgrade.
 	Cause string `json:"cause,omitempty"`
 	// RecordedAt is when a plan of this digest was first recorded.
 	RecordedAt metav1.Time `json:"recordedAt"`
+	// Fleet and Source that the accepted spec came from; empty without a Fleet.
+	Fleet  string `json:"fleet,omitempty"`
+	Source string `json:"source,omitempty"`
+	// Account is the service account that writes go through; empty for Refract's own.
+	Account string `json:"account,omitempty"`
 	// ApprovedBy is who approved, if anybody had to.
 	ApprovedBy string `json:"approvedBy,omitempty"`
 	// Recreated and Removed machines of predecessors that were not carried out when this plan was accepted and that
@@ -116,6 +123,24 @@ func (r record) unfinished() *plan.Unfinished {
 
 // open says whether the accepted plan still covers anything: until it has been carried out.
 func (r record) open() bool { return r.Accepted != nil && r.CarriedOut != r.Accepted.ID }
+
+// shown is the plan that was held last, nil when it may no longer be approved: then it is shown anew, to be approved anew.
+// While an approval that came too late still stands there, it stays as it is.
+func (r record) shown(mirror *v1alpha1.NutanixClusterSpec, now time.Time) *entry {
+	tried := mirror != nil && mirror.Annotations[v1alpha1.ApprovedPlanAnnotation] != ""
+	if r.Held != nil && plan.Expired(r.Held.RecordedAt.Time, now) && !tried {
+		return nil
+	}
+	return r.Held
+}
+
+// limits of the accepted spec.
+func (r record) limits() v1alpha1.Limits {
+	if r.Spec == nil {
+		return v1alpha1.Limits{}
+	}
+	return r.Spec.Limits
+}
 
 // known says whether the cluster was ever accepted.
 func (r record) known() bool { return r.Accepted != nil }

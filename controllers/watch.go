@@ -97,11 +97,21 @@ func (r *FleetReconciler) setup(mgr ctrl.Manager, a *asks) error {
 
 // fleetOf maps a mirrored object to its Fleet; when that is gone, to every Fleet of the namespace, of which one may take
 // over.
-func (r *FleetReconciler) fleetOf(_ context.Context, o client.Object) []reconcile.Request {
-	if name := o.GetAnnotations()[v1alpha1.FleetAnnotation]; name != "" {
-		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: o.GetNamespace(), Name: name}}}
+func (r *FleetReconciler) fleetOf(ctx context.Context, o client.Object) []reconcile.Request {
+	name := o.GetAnnotations()[v1alpha1.FleetAnnotation]
+	fleets := &v1alpha1.FleetList{}
+	if err := r.List(ctx, fleets, client.InNamespace(o.GetNamespace())); err != nil {
+		return nil // the cache cannot fail once it is synced; the interval serves
 	}
-	return nil
+	var all []reconcile.Request
+	for i := range fleets.Items {
+		request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&fleets.Items[i])}
+		if fleets.Items[i].Name == name {
+			return []reconcile.Request{request}
+		}
+		all = append(all, request)
+	}
+	return all
 }
 
 // changed passes what a person or Git changes: spec, labels, annotations, deletion. Status is not news.
@@ -139,7 +149,8 @@ func (r *ClusterReconciler) setup(mgr ctrl.Manager) (func(context.Context) error
 		Named("cluster").
 		For(&v1alpha1.NutanixClusterSpec{}, builder.WithPredicates(predicate.Or(changed, spoken))).
 		Watches(&v1alpha1.Fleet{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfFleet), builder.WithPredicates(changed)).
-		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).
+		// Also its status: it says where a profile's built layers are.
+		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn)).
 		Watches(&v1alpha1.CloudAccount{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).
 		WithOptions(controller.Options{RateLimiter: limiter()}).
 		Build(r)
