@@ -32,7 +32,7 @@ type AccountReconciler struct {
 }
 
 // accountInterval is how often credentials are read again, beside what events tell.
-const accountInterval = 10 * time.Minute
+const accountInterval = time.Minute
 
 // Reconcile distributes one account's credentials to its clusters.
 func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {

@@ -63,6 +63,7 @@ type view struct {
 	kube    kube.Cluster
 	record  record
 	health  kube.Health
+	seen    bool // health was read
 	inputs  render.Inputs
 	digest  string // of the inputs
 	flow    *flow.Proposal
@@ -156,22 +157,23 @@ func (r *ClusterReconciler) hold(ctx context.Context, c *v1alpha1.NutanixCluster
 func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 	c := v.cluster
 	key := client.ObjectKeyFromObject(c)
-	account := ""
-	if name := c.Annotations[v1alpha1.FleetAnnotation]; name != "" {
-		f := &v1alpha1.Fleet{}
-		switch err := r.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, f); {
-		case err == nil && f.DeletionTimestamp.IsZero():
-			v.fleet, account = f, f.Spec.ServiceAccountName
-		case client.IgnoreNotFound(err) != nil:
-			return fmt.Errorf("reading Fleet %s: %w", name, err)
-		}
-	}
-	r.sayFleet(v)
-	writer, err := r.clients.as(c.Namespace, account)
-	if err != nil {
+	var err error
+	if v.record, err = r.records.get(ctx, key); err != nil {
 		return err
 	}
-	if v.record, err = r.records.get(ctx, key); err != nil {
+	if err := r.findFleet(ctx, v); err != nil {
+		return err
+	}
+	r.sayFleet(v)
+	account := ""
+	switch {
+	case v.fleet != nil:
+		account = v.fleet.Spec.ServiceAccountName
+	case v.record.known():
+		account = v.record.Accepted.Account // the rights of the Fleet that is gone
+	}
+	writer, err := r.clients.as(c.Namespace, account)
+	if err != nil {
 		return err
 	}
 	if v.record.known() {
@@ -180,14 +182,42 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 	v.kube = kube.Cluster{
 		Client: writer, Reader: r.Reader, Namespace: c.Namespace, Name: c.Name, Ignore: r.ignored(c), Adopt: c.Spec.Adopt,
 	}
-	v.health, err = v.kube.Health(ctx)
-	return err
+	if v.health, err = v.kube.Health(ctx); err != nil {
+		return err
+	}
+	v.seen = true
+	if v.stopped() {
+		r.sayPaused(v)
+	}
+	return nil
+}
+
+// findFleet reads the Fleet that accepted the cluster, which a living one is by the record whatever the annotation says:
+// who takes the stamp off a mirror does not get a cluster that gates itself.
+func (r *ClusterReconciler) findFleet(ctx context.Context, v *view) error {
+	names := []string{v.cluster.Annotations[v1alpha1.FleetAnnotation]}
+	if v.record.known() {
+		names = append([]string{v.record.Accepted.Stamps[v1alpha1.FleetAnnotation]}, names...)
+	}
+	for _, name := range names {
+		if name == "" || v.fleet != nil {
+			continue
+		}
+		f := &v1alpha1.Fleet{}
+		switch err := r.Get(ctx, client.ObjectKey{Namespace: v.cluster.Namespace, Name: name}, f); {
+		case err == nil && f.DeletionTimestamp.IsZero():
+			v.fleet = f
+		case client.IgnoreNotFound(err) != nil:
+			return fmt.Errorf("reading Fleet %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // sayFleet says in SourceAccepted what only the cluster controller can: that there is no Fleet, or no longer one.
 func (r *ClusterReconciler) sayFleet(v *view) {
 	switch name := v.cluster.Annotations[v1alpha1.FleetAnnotation]; {
-	case name == "":
+	case !v.managed():
 		if have := conditionOf(v.cluster, v1alpha1.SourceAcceptedCondition); have == nil {
 			set(v.cluster, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.NoFleetReason, "applied without a Fleet: the cluster gates itself")
 		}
@@ -197,8 +227,17 @@ func (r *ClusterReconciler) sayFleet(v *view) {
 	}
 }
 
-// managed says whether a Fleet mirrors the cluster, or did.
-func (v *view) managed() bool { return v.cluster.Annotations[v1alpha1.FleetAnnotation] != "" }
+// managed says whether a Fleet mirrors the cluster, or did. The annotation alone would let an editor of the object take
+// a cluster out of its Fleet's hands.
+func (v *view) managed() bool { return v.owner() != "" }
+
+// owner is the Fleet that mirrors the cluster, or did.
+func (v *view) owner() string {
+	if a := v.record.Accepted; a != nil && a.Stamps[v1alpha1.FleetAnnotation] != "" {
+		return a.Stamps[v1alpha1.FleetAnnotation]
+	}
+	return v.cluster.Annotations[v1alpha1.FleetAnnotation]
+}
 
 // token stands for everything about a settled cluster that calls for another comparison.
 func (v *view) token() string {
@@ -229,22 +268,44 @@ func (r *ClusterReconciler) trust(ctx context.Context, v *view) error {
 	}
 	if v.managed() && v.digest != v.record.Accepted.Inputs {
 		r.askFleet(v)
-		return stall(v1alpha1.MirrorEditedReason, "CloudAccount %s or a ClusterProfile of this cluster is not what was accepted: it was changed by another hand. Nothing is applied until the Fleet has put it back; change it in Git instead", c.Spec.AccountRef.Name)
+		return wait(v1alpha1.MirrorEditedReason, whileMoving, "CloudAccount %s or a ClusterProfile of this cluster is not what was accepted: it was changed by another hand. Nothing is applied until the Fleet has put it back; change it in Git instead", c.Spec.AccountRef.Name)
 	}
 	return nil
 }
 
 // restore puts the accepted spec back into a mirror that another hand edited.
 func (r *ClusterReconciler) restore(ctx context.Context, v *view) error {
+	edited := &metav1.PartialObjectMetadata{}
+	edited.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.NutanixClusterSpecKind))
+	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(v.cluster), edited); err != nil {
+		return fmt.Errorf("reading who edited the mirror: %w", err) // the cache leaves that out
+	}
 	want := v.cluster.DeepCopy()
 	want.Spec = *v.record.Spec.DeepCopy()
-	want.Annotations = merged(want.Annotations, map[string]string{v1alpha1.AcceptedDigestAnnotation: v.record.Accepted.Inputs})
+	want.Annotations = merged(want.Annotations, v.record.Accepted.Stamps)
+	a := v.record.Accepted
+	want.Annotations = merged(want.Annotations, map[string]string{v1alpha1.AcceptedDigestAnnotation: a.Inputs, v1alpha1.RevisionAnnotation: a.Revision})
 	if err := v.kube.Client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
 		return retry(v1alpha1.MirrorEditedReason, fmt.Errorf("the mirrored spec is not what was accepted, and putting it back failed: %w", err))
 	}
-	r.Recorder.Event(v.cluster, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason,
-		"the mirrored spec was edited by hand; it was restored from the accepted one and nothing was applied. Change it in Git instead")
+	if v.cluster.Annotations[v1alpha1.AcceptedDigestAnnotation] != a.Inputs {
+		// Accepted, and the mirror was yet to follow: the operator ended in between, or the Fleet is at it.
+		return wait(v1alpha1.PendingReason, soon, "the mirrored spec follows what was accepted")
+	}
+	r.Recorder.Eventf(v.cluster, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason,
+		"the mirrored spec or its stamps were edited by hand (%s last); what was accepted was restored and nothing was applied. Change it in Git instead", lastManager(edited))
 	return wait(v1alpha1.MirrorEditedReason, time.Second, "the mirrored spec was edited by hand and has been restored; change it in Git instead")
+}
+
+// lastManager is who wrote an object's spec or metadata last.
+func lastManager(o metav1.Object) string {
+	writer, at := "unknown", (*metav1.Time)(nil)
+	for _, e := range o.GetManagedFields() {
+		if e.Subresource == "" && e.Time != nil && (at == nil || at.Before(e.Time)) {
+			writer, at = e.Manager, e.Time
+		}
+	}
+	return writer
 }
 
 // guard finds what forbids to apply anything, whatever the plan.
@@ -256,17 +317,16 @@ func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
 		return stall(v1alpha1.UnsupportedReason, "Cluster %s has spec.topology: it is managed through a ClusterClass, and Refract applies plain objects. Use another name, or take the Cluster off its ClusterClass first", key)
 	case h.Found && h.Deletion != nil && (h.Paused == nil || !h.Paused.Moving):
 		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s is being deleted by another hand; nothing is applied. %s", key, blockers(h.Deletion))
-	case h.Found && h.Paused != nil && !h.Paused.Ours():
-		r.sayPaused(v)
+	case h.Found && v.stopped():
 		return nil
 	case h.Found:
 		set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionFalse, v1alpha1.NotPausedReason, "nothing is paused")
 		if v.cluster.Spec.Paused {
 			set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionTrue, v1alpha1.PausedBySpecReason, "spec.paused is true: Cluster API does nothing for this cluster")
 		}
-		if !v.record.Applied && v.record.known() {
-			v.record.Applied = true
-			return r.records.put(ctx, key, map[string]any{keyApplied: true})
+		if (!v.record.Applied || v.record.Gone) && v.record.known() {
+			v.record.Applied, v.record.Gone = true, false
+			return r.records.put(ctx, key, map[string]any{keyApplied: true, keyGone: nil})
 		}
 	case v.record.Applied && !v.record.Gone:
 		v.record.Gone = true
@@ -301,7 +361,7 @@ func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
 	r.settled.begin(client.ObjectKeyFromObject(v.cluster))
 	rendered := ""
 	if v.record.Accepted != nil && v.record.Accepted.Inputs == v.digest {
-		rendered = v.record.Accepted.Rendered
+		rendered = v.record.rendered()
 	}
 	p, err := flow.Propose(ctx, v.inputs, v.kube, rendered, plan.Options{Ignore: v.kube.Rules(), Recreate: v.record.Gone})
 	if err != nil {

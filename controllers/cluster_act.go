@@ -26,6 +26,9 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 	}
 	if v.flow.Plan.Empty() {
 		r.settle(v)
+		if err := r.keepRendered(ctx, v); err != nil {
+			return err
+		}
 		return r.finish(ctx, v)
 	}
 	cause, beyond := v.cause()
@@ -108,7 +111,7 @@ func (v *view) cause() (plan.Cause, []plan.Change) {
 			beyond = v.flow.Plan.Beyond(*p)
 		}
 	}
-	if rec.Accepted.Rendered != v.flow.Rendered {
+	if rec.rendered() != v.flow.Rendered {
 		return plan.CauseOperatorUpgrade, beyond
 	}
 	return plan.CauseDrift, beyond
@@ -118,7 +121,6 @@ func worst(changes []plan.Change) v1alpha1.Severity { return plan.Plan{Changes: 
 
 // apply writes the plan. What the API server or a webhook refuses needs a person; what went stale is planned again.
 func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
-	key := client.ObjectKeyFromObject(v.cluster)
 	if err := r.protect(ctx, v.cluster); err != nil {
 		return err
 	}
@@ -135,15 +137,17 @@ func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
 		}
 		return retry(v1alpha1.ApplyFailedReason, err)
 	}
-	if rec := v.record; rec.Accepted.Rendered != v.flow.Rendered {
-		// An operator upgrade that re-creates nothing: what it renders is accepted from here on.
-		upgraded := *rec.Accepted
-		upgraded.Rendered = v.flow.Rendered
-		if err := r.records.put(ctx, key, map[string]any{keyAccepted: &upgraded}); err != nil {
-			return err
-		}
+	return r.keepRendered(ctx, v)
+}
+
+// keepRendered notes what this version of Refract renders once it is applied without re-creating anything: it is
+// accepted from here on. In a key of its own, since the accepted entry is the Fleet's to write.
+func (r *ClusterReconciler) keepRendered(ctx context.Context, v *view) error {
+	if v.flow == nil || v.record.Accepted == nil || v.record.rendered() == v.flow.Rendered {
+		return nil
 	}
-	return nil
+	v.record.Rendered = &rendered{ID: v.record.Accepted.ID, Digest: v.flow.Rendered}
+	return r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), map[string]any{keyRendered: v.record.Rendered})
 }
 
 // finish notes that an accepted plan has been carried out: nothing differs, old machines are gone and replacements
@@ -184,8 +188,11 @@ func (r *ClusterReconciler) wish(ctx context.Context, v *view, cause plan.Cause)
 		}
 	}
 	r.askFleet(v)
+	if v.record.Gone {
+		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s was deleted by another hand, and its machines with it; nothing is applied. To have it created anew approve plan %s: %s; otherwise remove the cluster's file", v.cluster.Name, entry.Digest, plan.ApproveCommand(v.cluster.Namespace, "", v.cluster.Name, entry.Digest))
+	}
 	if v.fleet == nil {
-		return stall(v1alpha1.ApprovalRequiredReason, "%s, and Fleet %s that would gate it is gone; create a Fleet in this namespace that declares the cluster", v.flow.Plan.Summary(), v.cluster.Annotations[v1alpha1.FleetAnnotation])
+		return stall(v1alpha1.ApprovalRequiredReason, "%s, and Fleet %s that would gate it is gone; create a Fleet in this namespace that declares the cluster", v.flow.Plan.Summary(), v.owner())
 	}
 	return nil
 }
@@ -206,9 +213,12 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 	decision := plan.Gate(plan.GateInput{
 		Namespace: c.Namespace, Limits: plan.LimitsFrom(v1alpha1.Limits{}), Clusters: map[string]plan.ClusterInput{c.Name: in}, Total: 1,
 	}).Decisions[c.Name]
-	entry, err := newEntry(v.flow.Plan, v.digest, v.flow.Rendered, "", held, r.Now())
+	entry, err := newEntry(v.flow.Plan, v.digest, v.flow.Rendered, "", v.record.shown(c, r.Now()), r.Now())
 	if err != nil {
 		return err
+	}
+	if open := v.record.unfinished(); open != nil {
+		entry.Recreated, entry.Removed = open.Recreated, open.Removed
 	}
 	if !decision.Accepted {
 		c.Status.Plan = v1alpha1.PlanStatus{Digest: decision.Digest, Severity: v.flow.Plan.Severity(), Summary: v.flow.Plan.Summary(), RecordedAt: &entry.RecordedAt}

@@ -42,7 +42,7 @@ func (r *ClusterReconciler) delete(ctx context.Context, c, before *v1alpha1.Nuta
 	}
 	c.Status.ObservedGeneration = c.Generation
 	c.Status.Phase = v1alpha1.PhaseDeleting
-	if v.kube.Name != "" {
+	if v.seen {
 		v.reportHealth()
 	}
 	if err == nil {

@@ -43,19 +43,20 @@ func (r *ClusterReconciler) report(v *view, err error) (ctrl.Result, error) {
 	if len(c.Spec.Profiles) > 0 {
 		c.Status.Profile = c.Spec.Profiles[0].Name + "@" + c.Spec.Profiles[0].Version
 	}
-	if v.kube.Name != "" {
+	if v.seen {
 		v.reportHealth()
 	}
 	r.reportSync(v, err)
 	if err == nil {
 		err = v.held()
 	}
+	if err == nil && c.Spec.Suspend {
+		suspend(c)
+		return ctrl.Result{RequeueAfter: whileSettled}, nil
+	}
 	progress := v.waiting()
 	c.Status.Phase = phase(v, err, progress)
-	ready := "accepted, applied and healthy"
-	if c.Spec.Suspend {
-		ready = "suspended: nothing is applied or put back"
-	}
+	const ready = "accepted, applied and healthy"
 	look := whileSettled
 	if progress != "" || (v.flow != nil && !v.flow.Plan.Empty()) {
 		look = whileMoving
@@ -94,11 +95,9 @@ func (v *view) held() error {
 // waiting says what goes on without a person; empty when nothing does.
 func (v *view) waiting() string {
 	switch h := v.health; {
-	case v.cluster.Spec.Suspend:
-		return ""
 	case v.stopped():
 		return conditionOf(v.cluster, v1alpha1.PausedCondition).Message
-	case v.kube.Name == "":
+	case !v.seen:
 		return "not looked at yet"
 	case !h.Found && v.applied > 0:
 		return "applied; waiting for Cluster API"

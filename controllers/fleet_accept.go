@@ -97,7 +97,7 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 	if p.decision.Approved {
 		entry.ApprovedBy = s.approver(mirror)
 	}
-	entry.Fleet, entry.Source, entry.Account = s.fleet.Name, s.source, s.fleet.Spec.ServiceAccountName
+	entry.Account = s.fleet.Spec.ServiceAccountName
 	if p.declared == nil {
 		entry.Revision = rec.Accepted.Revision
 	}

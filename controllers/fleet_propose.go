@@ -222,7 +222,7 @@ func (r *FleetReconciler) plan(ctx context.Context, s *scene, p *proposal) error
 	}
 	rendered := ""
 	if rec.known() && rec.Accepted.Inputs == p.inputs {
-		rendered = rec.Accepted.Rendered
+		rendered = rec.rendered()
 	}
 	proposed, err := flow.Propose(ctx, in, gather, rendered, plan.Options{Ignore: gather.Rules(), Recreate: rec.Gone})
 	if err != nil {

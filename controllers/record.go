@@ -28,6 +28,7 @@ const (
 	keyWish       = "wish"        // by the cluster: a plan that it asks the Fleet to gate
 	keyRemoval    = "removal"     // by the Fleet: an accepted deletion or release
 	keyCarriedOut = "carried-out" // by the cluster: ID of the accepted entry that is done
+	keyRendered   = "rendered"    // by the cluster: what is rendered of the accepted entry now, after an upgrade of Refract
 	keyApplied    = "applied"     // by the cluster: its Cluster was seen after an apply
 	keyGone       = "gone"        // by the cluster: its Cluster was applied once and is gone by another hand
 	keySpec       = "spec"        // with accepted: the accepted spec, to restore a mirror from
@@ -41,6 +42,7 @@ type record struct {
 	Wish       *entry
 	Removal    *entry
 	CarriedOut string
+	Rendered   *rendered
 	Applied    bool
 	Gone       bool
 	Spec       *v1alpha1.NutanixClusterSpecSpec
@@ -66,9 +68,6 @@ type entry struct {
 	Cause string `json:"cause,omitempty"`
 	// RecordedAt is when a plan of this digest was first recorded.
 	RecordedAt metav1.Time `json:"recordedAt"`
-	// Fleet and Source that the accepted spec came from; empty without a Fleet.
-	Fleet  string `json:"fleet,omitempty"`
-	Source string `json:"source,omitempty"`
 	// Account is the service account that writes go through; empty for Refract's own.
 	Account string `json:"account,omitempty"`
 	// ApprovedBy is who approved, if anybody had to.
@@ -123,6 +122,23 @@ func (r record) unfinished() *plan.Unfinished {
 
 // open says whether the accepted plan still covers anything: until it has been carried out.
 func (r record) open() bool { return r.Accepted != nil && r.CarriedOut != r.Accepted.ID }
+
+// rendered is the digest of what is rendered of an accepted entry by a newer version of Refract.
+type rendered struct {
+	ID     string `json:"id"`
+	Digest string `json:"digest"`
+}
+
+// rendered is the digest of the rendered objects that are accepted.
+func (r record) rendered() string {
+	switch {
+	case r.Accepted == nil:
+		return ""
+	case r.Rendered != nil && r.Rendered.ID == r.Accepted.ID:
+		return r.Rendered.Digest
+	}
+	return r.Accepted.Rendered
+}
 
 // shown is the plan that was held last, nil when it may no longer be approved: then it is shown anew, to be approved anew.
 // While an approval that came too late still stands there, it stays as it is.
@@ -223,7 +239,7 @@ func decodeRecord(secret *corev1.Secret) (record, error) {
 	rec := record{}
 	targets := map[string]any{
 		keyAccepted: &rec.Accepted, keyHeld: &rec.Held, keyWish: &rec.Wish, keyRemoval: &rec.Removal,
-		keyCarriedOut: &rec.CarriedOut, keyApplied: &rec.Applied, keyGone: &rec.Gone, keySpec: &rec.Spec,
+		keyCarriedOut: &rec.CarriedOut, keyRendered: &rec.Rendered, keyApplied: &rec.Applied, keyGone: &rec.Gone, keySpec: &rec.Spec,
 	}
 	for key, target := range targets {
 		if len(secret.Data[key]) == 0 {
