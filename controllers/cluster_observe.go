@@ -68,6 +68,15 @@ func (r *ClusterReconciler) report(v *view, err error) (ctrl.Result, error) {
 	return result, err
 }
 
+// deletedElsewhere says that the Cluster is gone by another hand, and how it may come back.
+func (v *view) deletedElsewhere(accepted *metav1.Condition) error {
+	next := "The plan that re-creates it is being made, and will need an approval"
+	if accepted != nil && accepted.Status == metav1.ConditionFalse {
+		next = accepted.Message
+	}
+	return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s was deleted by another hand; nothing is applied or re-created. %s", client.ObjectKeyFromObject(v.cluster), next)
+}
+
 func (v *view) reportHealth() {
 	c, h := v.cluster, v.health
 	c.Status.KubernetesVersion = h.OldestControlPlaneVersion
@@ -86,6 +95,9 @@ func counts(n kube.Counts) v1alpha1.MachineCounts {
 // held is the failure of a cluster whose change waits for a person: Ready is False although what was accepted runs.
 func (v *view) held() error {
 	accepted := conditionOf(v.cluster, v1alpha1.SourceAcceptedCondition)
+	if v.record.Gone && !v.health.Found && !v.cluster.Spec.Suspend {
+		return v.deletedElsewhere(accepted)
+	}
 	if accepted == nil || accepted.Status != metav1.ConditionFalse || accepted.Reason == v1alpha1.FileRemovedReason {
 		return nil
 	}

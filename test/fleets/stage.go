@@ -346,7 +346,7 @@ func (s *Stage) PutBack(cluster string) {
 		return o, o.GetLabels()["example.com/edited"] + fmt.Sprint(o.Object["spec"])
 	}
 	o, wanted := read()
-	s.Edit(o, `{"spec":{"checks":{"nodeStartupTimeoutSeconds":4242}}}`)
+	s.Edit(o, `{"spec":{"remediation":{"triggerIf":{"unhealthyLessThanOrEqualTo":"77%"}}}}`)
 	if _, now := read(); now == wanted {
 		s.T.Fatal("the edit changed nothing")
 	}

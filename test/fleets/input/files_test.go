@@ -20,14 +20,19 @@ func loose(f *v1alpha1.Fleet) {
 
 // TestNothingIsPrunedWhileAFileIsNotUnderstood breaks one file, removes another and changes a third in one commit.
 func TestNothingIsPrunedWhileAFileIsNotUnderstood(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		broken func(string) string
 		says   string
 	}{
-		"BrokenYAML":      {func(f string) string { return strings.Replace(f, "spec:", "spec: [", 1) }, "fleet/edge-01.yaml:"},
-		"TooDeep":         {func(f string) string { return f + "  x: " + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + "\n" }, "fleet/edge-01.yaml:"},
-		"TooLarge":        {func(f string) string { return f + "#" + strings.Repeat("x", 2<<20) + "\n" }, "fleet/edge-01.yaml"},
-		"NoKindOfOurs":    {func(f string) string { return strings.Replace(f, "kind: NutanixClusterSpec", "kind: NutanixClusterSpecs", 1) }, "fleet/edge-01.yaml:2"},
+		"BrokenYAML": {func(f string) string { return strings.Replace(f, "spec:", "spec: [", 1) }, "fleet/edge-01.yaml:"},
+		"TooDeep": {func(f string) string {
+			return f + "  x: " + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + "\n"
+		}, "fleet/edge-01.yaml:"},
+		"TooLarge": {func(f string) string { return f + "#" + strings.Repeat("x", 2<<20) + "\n" }, "fleet/edge-01.yaml"},
+		"NoKindOfOurs": {func(f string) string {
+			return strings.Replace(f, "kind: NutanixClusterSpec", "kind: NutanixClusterSpecs", 1)
+		}, "fleet/edge-01.yaml:2"},
 		"MergeConflict":   {func(f string) string { return "<<<<<<< HEAD\n" + f + "=======\n>>>>>>> other\n" }, "fleet/edge-01.yaml:2: not valid YAML"},
 		"NameNotReadable": {func(f string) string { return strings.Replace(f, "{name: edge-01}", "{}", 1) }, "fleet/edge-01.yaml:"},
 	}
