@@ -129,12 +129,25 @@ func (v *view) waiting() string {
 	return ""
 }
 
+// comingUp says whether a cluster that is not available has not been so before, as far as its last phase tells. Between
+// two steps of its birth nothing may be in progress.
+func comingUp(last v1alpha1.Phase, progress string) bool {
+	switch last {
+	case "", v1alpha1.PhasePending, v1alpha1.PhaseProvisioning:
+		return true
+	case v1alpha1.PhaseRunning, v1alpha1.PhaseUpdating, v1alpha1.PhaseDegraded:
+		return false
+	default:
+		return progress != ""
+	}
+}
+
 // phase sums up in one word.
 func phase(v *view, err error, progress string) v1alpha1.Phase {
 	accepted := conditionOf(v.cluster, v1alpha1.SourceAcceptedCondition)
 	h := v.health
 	switch {
-	case err == nil && progress != "" && h.Found && h.Available != metav1.ConditionTrue && v.cluster.Status.Phase != v1alpha1.PhaseRunning && v.cluster.Status.Phase != v1alpha1.PhaseUpdating && v.cluster.Status.Phase != v1alpha1.PhaseDegraded:
+	case err == nil && h.Found && h.Available != metav1.ConditionTrue && comingUp(v.cluster.Status.Phase, progress):
 		return v1alpha1.PhaseProvisioning
 	case !h.Found && err == nil:
 		return v1alpha1.PhasePending
