@@ -3,6 +3,7 @@ package controllers
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -123,7 +124,7 @@ func (t *contest) ignored(cluster client.ObjectKey, now time.Time) []v1alpha1.Dr
 }
 
 // pointer turns the readable path of an edit into a JSON pointer: names stand between dots, names with dots or slashes
-// and positions in brackets.
+// and positions in brackets. It ends before the first position: a list whose items others change is given up as a whole.
 func pointer(field string) string {
 	var out strings.Builder
 	add := func(name string) {
@@ -143,6 +144,9 @@ func pointer(field string) string {
 		default:
 			add(field[:end])
 			inner, rest, _ := strings.Cut(field[end+1:], "]")
+			if _, err := strconv.Atoi(inner); err == nil {
+				return out.String()
+			}
 			add(inner)
 			field = strings.TrimPrefix(rest, ".")
 		}

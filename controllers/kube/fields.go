@@ -82,29 +82,16 @@ func sameJSON(text string, v any) bool {
 
 // at descends one JSON pointer token in both the set and the value.
 func (s fieldSet) at(in any, token string) (fieldSet, any, bool) {
-	switch in := in.(type) {
-	case map[string]any:
-		next, ok := in[token]
-		if !ok {
-			return nil, nil, false
-		}
-		if s.whole() {
-			return fieldSet{}, next, true
-		}
-		sub, ok := child(s, "f:"+token)
-		return sub, next, ok
-	case []any:
-		i, ok := index(in, token)
-		if !ok {
-			return nil, nil, false
-		}
-		if s.whole() {
-			return fieldSet{}, in[i], true
-		}
-		sub, ok := s.item(in[i])
-		return sub, in[i], ok
+	m, _ := in.(map[string]any)
+	next, ok := m[token]
+	if !ok {
+		return nil, nil, false
 	}
-	return nil, nil, false
+	if s.whole() {
+		return fieldSet{}, next, true
+	}
+	sub, ok := child(s, "f:"+token)
+	return sub, next, ok
 }
 
 // ownedAt is the part, of what a pointer leads to, that a set owns; nil when it owns nothing there.

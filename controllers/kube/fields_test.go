@@ -1,12 +1,13 @@
 package kube
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -30,9 +31,6 @@ func TestOwnedAt(t *testing.T) {
 		"ItemsByKey": {
 			set: `{"f:spec":{"f:files":{"k:{\"path\":\"/a\"}":{".":{},"f:content":{}}}}}`, pointer: "/spec/files",
 			want: `[{"content":"A","path":"/a"}]`, reason: "with the key, or it could not be applied",
-		},
-		"InsideAnItemByKey": {
-			set: `{"f:spec":{"f:files":{"k:{\"path\":\"/b\"}":{"f:content":{}}}}}`, pointer: "/spec/files/1/content", want: `"B"`,
 		},
 		"ItemsByValue": {set: `{"f:spec":{"f:taints":{"v:\"y\"":{}}}}`, pointer: "/spec/taints", want: `["y"]`},
 		"NoSuchField":  {set: `{"f:spec":{}}`, pointer: "/spec/none/x", want: `null`},
@@ -58,24 +56,39 @@ func mustJSON(t *testing.T, text string, into any) {
 	}
 }
 
-func TestEffectiveWithoutLive(t *testing.T) {
-	cases := map[string]struct{ path, want, reason string }{
-		"AField":        {path: "/spec/a", want: `{b: [{c: 1, d: 2}]}`},
-		"InsideAnItem":  {path: "/spec/b/0/c", want: `{a: {x: 1}, b: [{d: 2}]}`},
-		"AWholeItem":    {path: "/spec/b/0", want: `{a: {x: 1}, b: [{c: 1, d: 2}]}`, reason: "the list would be another list"},
-		"ParentEmptied": {path: "/spec/a/x", want: `{b: [{c: 1, d: 2}]}`, reason: "an empty map is an opinion"},
-		"NotThere":      {path: "/spec/q/r", want: `{a: {x: 1}, b: [{c: 1, d: 2}]}`},
-		"OutOfRange":    {path: "/spec/b/7/c", want: `{a: {x: 1}, b: [{c: 1, d: 2}]}`},
+func TestEffective(t *testing.T) {
+	const ours = `{"f:spec": {"f:a": {"f:x": {}}, "f:b": {}}}`
+	cases := map[string]struct{ path, live, owned, want, reason string }{
+		"AField":        {path: "/spec/a", live: "{}", want: `{b: [{c: 1, d: 2}]}`},
+		"ParentEmptied": {path: "/spec/a/x", live: "{}", want: `{b: [{c: 1, d: 2}]}`, reason: "an empty map is an opinion"},
+		"NotThere":      {path: "/spec/q/r", live: "{}", want: `{a: {x: 1}, b: [{c: 1, d: 2}]}`},
+		"Kept": {
+			path: "/spec/a/x", live: "{a: {x: 7}}", owned: ours, want: `{a: {x: 7}, b: [{c: 1, d: 2}]}`, reason: "leaving it out would take it away",
+		},
+		"InsideAnItem": {
+			path: "/spec/b/0/c", live: "{b: [{c: 9}, {c: 1}]}", want: `{a: {x: 1}}`, reason: "items move: the whole list is given up",
+		},
+		"AWholeItem": {
+			path: "/spec/b/1", live: "{b: [{c: 9}, {c: 8}]}", owned: ours, want: `{a: {x: 1}, b: [{c: 9}, {c: 8}]}`, reason: "the list stays as it is",
+		},
+		"Created": {path: "/spec/a", want: `{a: {x: 1}, b: [{c: 1, d: 2}]}`, reason: "nobody else has said anything yet"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			c := Cluster{Ignore: []v1alpha1.DriftIgnore{{Kind: "Thing", Paths: []string{tc.path}}}}
 			o := fromYAML(t, "kind: Thing\nspec: {a: {x: 1}, b: [{c: 1, d: 2}]}")
+			var live *unstructured.Unstructured
+			if tc.live != "" {
+				live = fromYAML(t, "kind: Thing\nspec: "+tc.live)
+				live.SetManagedFields([]metav1.ManagedFieldsEntry{{
+					Manager: v1alpha1.FieldManager, Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(cmp.Or(tc.owned, "{}"))},
+				}})
+			}
 			var want any
 			if err := yaml.Unmarshal([]byte(tc.want), &want); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, c.effective(o, nil).Object["spec"]); diff != "" {
+			if diff := gocmp.Diff(want, plain(t, c.effective(o, live).Object["spec"])); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 			if _, ok, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "a", "x"); !ok {
@@ -83,6 +96,20 @@ func TestEffectiveWithoutLive(t *testing.T) {
 			}
 		})
 	}
+}
+
+// plain is a value as YAML reads it.
+func plain(t *testing.T, v any) any {
+	t.Helper()
+	data, err := yaml.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out any
+	if err := yaml.Unmarshal(data, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func TestEditsNameManagerAndField(t *testing.T) {
@@ -112,7 +139,7 @@ status: {seen: 1}`)
 		}
 		got[i].Object.Kind, got[i].Object.Name, got[i].At = "", "", metav1.Time{}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -31,32 +31,42 @@ func (c Cluster) ignored(o *unstructured.Unstructured) [][]string {
 			continue
 		}
 		for _, path := range rule.Paths {
-			pointers = append(pointers, parsePointer(path))
+			pointers = append(pointers, wholeLists(parsePointer(path)))
 		}
 	}
 	return pointers
 }
 
+// wholeLists cuts a pointer where it goes into a list. Items move, and a list is applied as one: whoever has a say in an
+// item has the list. Rendering refuses such pointers; older accepted specs may have them.
+func wholeLists(pointer []string) []string {
+	i := slices.IndexFunc(pointer, func(token string) bool {
+		_, err := strconv.ParseUint(token, 10, 32)
+		return err == nil
+	})
+	if i < 0 {
+		return pointer
+	}
+	return pointer[:i]
+}
+
 // effective is what we have an opinion about: wanted without the ignored fields. A field that our last apply owned
-// keeps the value it has: leaving it out would take it away from whom it now belongs to.
+// keeps the value it has: leaving it out would take it away from whom it now belongs to. An object that does not exist
+// yet is created as rendered, since nobody else has said anything.
 func (c Cluster) effective(want, live *unstructured.Unstructured) *unstructured.Unstructured {
 	want = want.DeepCopy()
-	var owned fieldSet
-	if live != nil {
-		owned = ownedFields(live)
+	if live == nil {
+		return want
 	}
+	owned := ownedFields(live)
 	for _, pointer := range c.ignored(want) {
 		if len(pointer) == 0 {
 			continue
 		}
-		var keep any
-		if live != nil {
-			keep = ownedAt(owned, live.Object, pointer)
-		}
-		if keep == nil {
-			unset(want.Object, pointer)
-		} else {
+		if keep := ownedAt(owned, live.Object, pointer); keep != nil {
 			set(want.Object, pointer, keep)
+		} else {
+			unset(want.Object, pointer)
 		}
 	}
 	return want
@@ -76,54 +86,29 @@ func parsePointer(p string) []string {
 }
 
 // unset removes what a pointer leads to, and the maps that are empty because of it: an empty map is an opinion, too.
-func unset(in any, pointer []string) {
-	switch at := in.(type) {
-	case map[string]any:
-		next, ok := at[pointer[0]]
-		if !ok {
-			return
-		}
-		if len(pointer) == 1 {
-			delete(at, pointer[0])
-			return
-		}
+func unset(in map[string]any, pointer []string) {
+	if len(pointer) == 1 {
+		delete(in, pointer[0])
+		return
+	}
+	if next, ok := in[pointer[0]].(map[string]any); ok {
 		unset(next, pointer[1:])
-		if m, isMap := next.(map[string]any); isMap && len(m) == 0 {
-			delete(at, pointer[0])
-		}
-	case []any:
-		// Only fields of an item can be taken out: without an item the list would be a different list.
-		if i, ok := index(at, pointer[0]); ok && len(pointer) > 1 {
-			unset(at[i], pointer[1:])
+		if len(next) == 0 {
+			delete(in, pointer[0])
 		}
 	}
 }
 
-// set puts a value where a pointer leads to; maps on the way are made, list items are not.
-func set(in any, pointer []string, value any) {
-	switch at := in.(type) {
-	case map[string]any:
-		if len(pointer) == 1 {
-			at[pointer[0]] = value
-			return
-		}
-		if _, ok := at[pointer[0]]; !ok {
-			at[pointer[0]] = map[string]any{}
-		}
-		set(at[pointer[0]], pointer[1:], value)
-	case []any:
-		i, ok := index(at, pointer[0])
-		switch {
-		case !ok:
-		case len(pointer) == 1:
-			at[i] = value
-		default:
-			set(at[i], pointer[1:], value)
-		}
+// set puts a value where a pointer leads to; maps on the way are made.
+func set(in map[string]any, pointer []string, value any) {
+	if len(pointer) == 1 {
+		in[pointer[0]] = value
+		return
 	}
-}
-
-func index(list []any, token string) (int, bool) {
-	i, err := strconv.Atoi(token)
-	return i, err == nil && i >= 0 && i < len(list)
+	if _, ok := in[pointer[0]]; !ok {
+		in[pointer[0]] = map[string]any{}
+	}
+	if next, ok := in[pointer[0]].(map[string]any); ok {
+		set(next, pointer[1:], value)
+	}
 }

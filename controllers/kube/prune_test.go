@@ -143,6 +143,7 @@ func TestUnknownIsNotEmpty(t *testing.T) {
 func TestIgnoredFieldsBelongToOthers(t *testing.T) {
 	ctx, c := t.Context(), cluster("ignored")
 	want := sample("ignored").objects(t)
+	settle(ctx, t, c, want)
 	set(t, pick(t, want, "Cluster"), "ours", "metadata", "annotations", "caren.nutanix.com/cluster-uuid")
 	set(t, pick(t, want, "Cluster"), "ours", "metadata", "annotations", "example.com/other")
 	settle(ctx, t, c, want)
