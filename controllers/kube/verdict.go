@@ -45,22 +45,49 @@ func (c Cluster) judgeOne(ctx context.Context, p *plan.Pair, m machinery, over m
 	switch kind {
 	case controlPlaneKind.Kind:
 		machines = m.ownedBy(p.Live.GetUID())
-		p.OldestVersion = oldestVersion(machines)
+		p.OldestVersion, p.NewestVersion = oldestVersion(machines), newestVersion(machines)
 	case deploymentKind.Kind:
 		machines = m.deploymentMachines(p.Live.GetUID())
 	default:
 		return nil
 	}
-	var err error
-	switch {
-	case p.DryRun == nil:
+	if p.DryRun == nil {
 		p.Machines = noVerdict(machines, "not asked: "+undecided(*p))
-	case kind == deploymentKind.Kind:
-		p.Machines = deploymentVerdicts(p.DryRun, m, c.now())
-	default:
-		p.Machines, err = c.controlPlaneVerdicts(ctx, p.DryRun, machines, m, over)
+		return nil
 	}
-	return err
+	var err error
+	if p.Machines, err = c.verdicts(ctx, p.DryRun, machines, m, over); err != nil {
+		return err
+	}
+	return c.markAlready(ctx, *p, machines, m)
+}
+
+// verdicts on the Machines of a control plane or MachineDeployment as it would be stored.
+func (c Cluster) verdicts(ctx context.Context, stored *unstructured.Unstructured, machines []*clusterv1.Machine, m machinery, over map[identity]*unstructured.Unstructured) ([]plan.Verdict, error) {
+	if stored.GetKind() == deploymentKind.Kind {
+		return deploymentVerdicts(stored, m, c.now()), nil
+	}
+	return c.controlPlaneVerdicts(ctx, stored, machines, m, over)
+}
+
+// markAlready marks the verdicts that hold for the live objects, too. They are asked for only when a Machine would go.
+func (c Cluster) markAlready(ctx context.Context, p plan.Pair, machines []*clusterv1.Machine, m machinery) error {
+	stays := func(v plan.Verdict) bool { return v.Outcome == plan.UpToDate }
+	if !slices.ContainsFunc(p.Machines, func(v plan.Verdict) bool { return !stays(v) }) {
+		return nil
+	}
+	now, err := c.verdicts(ctx, p.Live, machines, m, nil)
+	if err != nil {
+		return err
+	}
+	goes := map[string]bool{}
+	for _, v := range now {
+		goes[v.Machine] = !stays(v)
+	}
+	for i, v := range p.Machines {
+		p.Machines[i].Already = !stays(v) && goes[v.Machine]
+	}
+	return nil
 }
 
 func undecided(p plan.Pair) string {
@@ -191,15 +218,27 @@ func alive(machines []*clusterv1.Machine) []*clusterv1.Machine {
 // oldestVersion is the lowest Kubernetes version among Machines, those being deleted included; empty when none has a
 // version that can be read.
 func oldestVersion(machines []*clusterv1.Machine) string {
-	var oldest *semver.Version
+	return extremeVersion(machines, func(v, than *semver.Version) bool { return v.LessThan(than) })
+}
+
+// newestVersion is the highest Kubernetes version among the Machines that have a Node, those being deleted included;
+// empty when there is none. A Machine that has not joined yet has changed nothing, and a roll that is stuck with it can
+// be taken back.
+func newestVersion(machines []*clusterv1.Machine) string {
+	joined := slices.DeleteFunc(slices.Clone(machines), func(m *clusterv1.Machine) bool { return !m.Status.NodeRef.IsDefined() })
+	return extremeVersion(joined, func(v, than *semver.Version) bool { return v.GreaterThan(than) })
+}
+
+func extremeVersion(machines []*clusterv1.Machine, beyond func(v, than *semver.Version) bool) string {
+	var extreme *semver.Version
 	for _, m := range machines {
 		v, err := semver.NewVersion(m.Spec.Version)
-		if err == nil && (oldest == nil || v.LessThan(oldest)) {
-			oldest = v
+		if err == nil && (extreme == nil || beyond(v, extreme)) {
+			extreme = v
 		}
 	}
-	if oldest == nil {
+	if extreme == nil {
 		return ""
 	}
-	return oldest.Original()
+	return extreme.Original()
 }

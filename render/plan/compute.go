@@ -86,11 +86,32 @@ func (c *computation) wanted(p Pair) {
 	if len(c.plan.Changes) == before {
 		return
 	}
+	if p.Live != nil {
+		c.untold(p, ref, before)
+	}
 	step := Step{Action: actionOn(p), Object: ref, Want: p.Want}
 	if p.Live != nil {
 		step.UID = p.Live.GetUID()
 	}
 	c.plan.Objects = append(c.plan.Objects, step)
+}
+
+// untold adds the machines that Cluster API re-creates once p is applied although no change of p says so: whatever made
+// it, a roll is never part of a plan in place.
+func (c *computation) untold(p Pair, ref Ref, before int) {
+	r := freshRoll(p)
+	if r.machines == 0 {
+		return
+	}
+	for _, change := range c.plan.Changes[before:] {
+		if change.Severity == v1alpha1.SeverityRollout || change.Severity == v1alpha1.SeverityForbidden {
+			return
+		}
+	}
+	c.add(p, Change{
+		Object: ref, Action: Update, To: "rolled", Severity: v1alpha1.SeverityRollout, Machines: r.machines, UpTo: r.upTo,
+		Owner: ref.String(), Reason: "Cluster API would replace machines with this: " + r.reason(),
+	})
 }
 
 func actionOn(p Pair) Action {
@@ -107,7 +128,7 @@ func (c *computation) create(p Pair, ref Ref) {
 	}
 	v := c.creation(p, own)
 	c.add(p, Change{
-		Object: ref, Action: Create, To: contentDigest(ref.Kind, substance(p.Want, c.options.Ignore)), Severity: v.severity,
+		Object: ref, Action: Create, To: contentDigest(ref.Kind, substance(p.Want, nil)), Severity: v.severity,
 		Machines: v.machines, UpTo: v.upTo, Owner: own.name, Reason: v.reason,
 	})
 }
@@ -142,14 +163,19 @@ func (c *computation) update(p Pair, ref Ref) {
 	}
 }
 
-// deltas compares live with what the API server would store, or, where it was not asked, with what is wanted.
+// deltas compares live with what the API server would store, or, where it was not asked, with what is wanted. What was
+// asked is shown whatever driftIgnore says: the shell left those fields out of Want, so a difference would be written.
 func (c *computation) deltas(p Pair) []delta {
 	d := differ{subset: p.DryRun == nil && !c.options.Rendered}
 	target := p.DryRun
 	if target == nil {
 		target = p.Want
 	}
-	d.compare(nil, side{substance(p.Live, c.options.Ignore), true}, side{substance(target, c.options.Ignore), true})
+	var ignore []v1alpha1.DriftIgnore
+	if p.DryRun == nil {
+		ignore = c.options.Ignore
+	}
+	d.compare(nil, side{substance(p.Live, ignore), true}, side{substance(target, ignore), true})
 	return d.deltas
 }
 

@@ -102,15 +102,23 @@ func TestComputeFields(t *testing.T) {
 			changes:   []string{"spec.template.spec.format: cloud-config→"},
 		},
 		"DriftIgnore": {
-			reason: "ignored fields are not compared, others of the object are",
-			live:   config("{format: a, verbosity: 1, files: [{path: /a, owner: x}]}"),
-			want:   config("{format: b, verbosity: 2, files: [{path: /a, owner: y}]}"),
+			reason:    "ignored fields are not compared, others of the object are",
+			live:      config("{format: a, verbosity: 1, files: [{path: /a, owner: x}]}"),
+			want:      config("{format: b, verbosity: 2, files: [{path: /a, owner: y}]}"),
+			predicted: true,
 			options: Options{Ignore: []v1alpha1.DriftIgnore{
 				{Kind: "KubeadmConfigTemplate", Paths: []string{"/spec/template/spec/format", "/spec/template/spec/files/0/owner", "/no/such/field"}},
 				{Kind: "KubeadmConfigTemplate", Name: "other", Paths: []string{"/spec/template/spec/verbosity"}},
 				{Kind: "Cluster", Paths: []string{"/spec"}},
 			}},
 			changes: []string{"spec.template.spec.verbosity: 1→2"},
+		},
+		"DriftIgnoreHidesNoWrite": {
+			reason:  "what the dry run would change is shown, whatever the rules say",
+			live:    config("{files: [a]}"),
+			want:    config("{files: [b]}"),
+			options: Options{Ignore: []v1alpha1.DriftIgnore{{Kind: "KubeadmConfigTemplate", Paths: []string{"/spec/template/spec/files/0"}}}},
+			changes: []string{"spec.template.spec.files[0]: a→b"},
 		},
 	}
 	for name, tc := range cases {

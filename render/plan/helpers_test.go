@@ -57,12 +57,12 @@ func template(t testing.TB, name, memory string) *unstructured.Unstructured {
 	return thing(t, infraAPI, "NutanixMachineTemplate", name, "{template: {spec: {memorySize: "+memory+", vcpuSockets: 2}}}")
 }
 
-// verdicts are one letter a machine: u up to date, r re-created, "?" not known.
+// verdicts are one letter a machine: u up to date, r re-created, R re-created by an earlier roll anyway, "?" not known.
 func verdicts(letters string) []Verdict {
-	outcomes := map[rune]Outcome{'u': UpToDate, 'r': Recreate, '?': Unknown}
+	outcomes := map[rune]Outcome{'u': UpToDate, 'r': Recreate, 'R': Recreate, '?': Unknown}
 	var out []Verdict
 	for i, l := range letters {
-		out = append(out, Verdict{Machine: fmt.Sprintf("m-%d", i), Outcome: outcomes[l]})
+		out = append(out, Verdict{Machine: fmt.Sprintf("m-%d", i), Outcome: outcomes[l], Already: l == 'R'})
 	}
 	return out
 }

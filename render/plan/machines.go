@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -129,6 +130,14 @@ func rollOf(p Pair) roll {
 		r.unknown = min(r.unknown, stay)
 	}
 	return r
+}
+
+// freshRoll is rollOf for the machines alone that stay unless p is applied.
+func freshRoll(p Pair) roll {
+	if !slices.ContainsFunc(p.Machines, func(v Verdict) bool { return v.Outcome != UpToDate && !v.Already }) {
+		return roll{}
+	}
+	return rollOf(p)
 }
 
 // autoscaled gives the highest maximum that the live or the wanted pool lets the autoscaler go to.

@@ -45,6 +45,8 @@ type Verdict struct {
 	Machine string
 	// Outcome for it.
 	Outcome Outcome
+	// Already: it has this outcome without the plan, too, since an earlier roll is unfinished or it was unknown before.
+	Already bool
 	// Reasons in Cluster API's words, for people.
 	Reasons []string
 }
@@ -72,6 +74,9 @@ type Pair struct {
 	// OldestVersion is the Kubernetes version of the oldest control-plane Machine, on a KubeadmControlPlane. Default:
 	// the version in the live object.
 	OldestVersion string
+	// NewestVersion is the highest Kubernetes version that a control-plane Machine has joined with, on a
+	// KubeadmControlPlane. Default: OldestVersion.
+	NewestVersion string
 	// Origin is the place in Git that the object comes from, "clusters/edge-01.yaml:3", for views. May be empty.
 	Origin string
 }
@@ -158,7 +163,8 @@ type Plan struct {
 type Options struct {
 	// Cluster by name.
 	Cluster string
-	// Ignore are the cluster's driftIgnore rules with the defaults: these fields are not compared.
+	// Ignore are the cluster's driftIgnore rules with the defaults: these fields are not compared where the API server
+	// was not asked. Where it was, Want comes without them.
 	Ignore []v1alpha1.DriftIgnore
 	// Recreate: the Cluster existed and was deleted by another hand, so creating it is a Destroy.
 	Recreate bool

@@ -113,8 +113,9 @@ func (s subject) endpointInUse() bool {
 	return reflect.DeepEqual(canon(lookup(s.computation.cluster, s.delta.path...)), s.delta.to)
 }
 
-// kubernetesVersion measures from the oldest control-plane Machine, since Cluster API's webhook compares specs only and
-// lets even a step back of many minors pass.
+// kubernetesVersion measures from the control-plane Machines, since Cluster API's webhook compares specs only and lets
+// even a step back of many minors pass: a step back from the newest, whose etcd and API server have run already, and a
+// step forward from the oldest.
 func kubernetesVersion(s subject) (verdict, bool) {
 	if s.kind != kindControlPlane || !s.delta.path.under("spec", "version") {
 		return verdict{}, false
@@ -129,12 +130,17 @@ func kubernetesVersion(s subject) (verdict, bool) {
 		oldest = text(s.pair.Live, "spec", "version")
 	}
 	from, err := version.ParseSemantic(oldest)
-	switch {
-	case err != nil:
+	if err != nil {
 		return verdict{}, false
-	case to.LessThan(from):
-		return forbidden("Kubernetes cannot go back from %s, the version of the oldest control-plane machine, to %s: commit %s or newer",
-			oldest, wanted, oldest), true
+	}
+	newest, last := oldest, from
+	if v, err := version.ParseSemantic(s.pair.NewestVersion); err == nil && from.LessThan(v) {
+		newest, last = s.pair.NewestVersion, v
+	}
+	switch {
+	case to.LessThan(last):
+		return forbidden("Kubernetes cannot go back from %s, the version of the newest control-plane machine, to %s: commit %s or newer",
+			newest, wanted, newest), true
 	case to.Major() != from.Major() || to.Minor() > from.Minor()+1:
 		return forbidden("Kubernetes goes up one minor at a time and the oldest control-plane machine runs %s: commit a v%d.%d release first, and %s when all control-plane machines run it",
 			oldest, from.Major(), from.Minor()+1, wanted), true

@@ -112,6 +112,17 @@ func TestSeverityControlPlane(t *testing.T) {
 			pairs:  kcpPair("{version: v1.34.1, replicas: 3}", "{version: v1.33.4, replicas: 3}", "uuu", "v1.33.4"),
 			want:   []string{`Update KubeadmControlPlane spec.version: "v1.34.1"→"v1.33.4" InPlace`},
 		},
+		"VersionBackWhileItRolls": {
+			reason: "two of three machines run v1.34 already: taking them back is a downgrade, whatever the third one runs",
+			pairs: one(func(t *testing.T) Pair {
+				t.Helper()
+				p := changed(controlPlane(t, "{version: v1.34.1, replicas: 3}"), controlPlane(t, "{version: v1.33.4, replicas: 3}"))
+				p.Machines, p.OldestVersion, p.NewestVersion = verdicts("rru"), "v1.33.4", "v1.34.1"
+				return p
+			}),
+			want:  []string{`Update KubeadmControlPlane spec.version: "v1.34.1"→"v1.33.4" Forbidden`},
+			words: "the newest control-plane machine",
+		},
 		"VersionUnreadable": {
 			reason: "what cannot be compared is refused",
 			pairs:  kcpPair("{version: v1.34.1}", "{version: latest}", "rrr", "v1.34.1"),
@@ -165,10 +176,19 @@ func TestSeverityControlPlane(t *testing.T) {
 		"PropagatedInPlace": {
 			reason: "Cluster API writes it to living Machines, even while an older change still rolls",
 			pairs: kcpPair("{machineTemplate: {spec: {deletion: {nodeDrainTimeoutSeconds: 1}}}}",
-				"{machineTemplate: {spec: {deletion: {nodeDrainTimeoutSeconds: 2}}}}", "rrr", ""),
+				"{machineTemplate: {spec: {deletion: {nodeDrainTimeoutSeconds: 2}}}}", "RRR", ""),
 			want: []string{
 				`Update KubeadmControlPlane spec.machineTemplate.spec.deletion.nodeDrainTimeoutSeconds: "1"→"2" InPlace`,
 			},
+		},
+		"RollThatNoFieldExplains": {
+			reason: "the verdicts say that machines go with this, so the plan does",
+			pairs:  kcpPair("{replicas: 3, remediation: {maxRetry: 1}}", "{replicas: 3, remediation: {maxRetry: 2}}", "urr", ""),
+			want: []string{
+				`Update KubeadmControlPlane spec.remediation.maxRetry: "1"→"2" InPlace`,
+				`Update KubeadmControlPlane : ""→"rolled" Rollout 2`,
+			},
+			words: "Cluster API would replace machines",
 		},
 		"CreatedEven": {
 			reason: "a new control plane must be odd too",
@@ -293,12 +313,12 @@ func TestSeverityPool(t *testing.T) {
 		},
 		"LabelsOnTheTemplate": {
 			reason: "propagated in place",
-			pairs:  poolPair("{template: {metadata: {labels: {a: b}}}}", "{template: {metadata: {labels: {a: c}}}}", "r"),
+			pairs:  poolPair("{template: {metadata: {labels: {a: b}}}}", "{template: {metadata: {labels: {a: c}}}}", "R"),
 			want:   []string{`Update MachineDeployment spec.template.metadata.labels.a: "b"→"c" InPlace`},
 		},
 		"StrategyTuned": {
 			reason: "read only when something rolls",
-			pairs:  poolPair("{rollout: {strategy: {rollingUpdate: {maxSurge: 1}}}}", "{rollout: {strategy: {rollingUpdate: {maxSurge: 2}}}}", "r"),
+			pairs:  poolPair("{rollout: {strategy: {rollingUpdate: {maxSurge: 1}}}}", "{rollout: {strategy: {rollingUpdate: {maxSurge: 2}}}}", "R"),
 			want:   []string{`Update MachineDeployment spec.rollout.strategy.rollingUpdate.maxSurge: "1"→"2" InPlace`},
 		},
 		"StrategyTypeLetsOldMachinesGo": {
