@@ -125,6 +125,7 @@ func (d *decoder) clusters() []*clusterItem {
 				i.failAt(c.Origins[at], fmt.Errorf("%s: variable %q: variables belong to profiles; a cluster's own patch holds the value itself", at, r.Name))
 			}
 		}
+		i.ignoredFields(o.Spec.DriftIgnore)
 		i.bounded(o)
 		out = append(out, c)
 	}
@@ -138,6 +139,7 @@ func (d *decoder) resolve(accounts []*accountItem, profiles []*profileItem, clus
 		d.resolveProfiles(c, profiles)
 	}
 	endpoints(clusters)
+	collisions(clusters)
 }
 
 func (d *decoder) resolveProfiles(c *clusterItem, profiles []*profileItem) {
