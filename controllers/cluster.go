@@ -1,9 +1,11 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -288,13 +290,20 @@ func (r *ClusterReconciler) restore(ctx context.Context, v *view) error {
 	if err := v.kube.Client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
 		return retry(v1alpha1.MirrorEditedReason, fmt.Errorf("the mirrored spec is not what was accepted, and putting it back failed: %w", err))
 	}
-	if v.cluster.Annotations[v1alpha1.AcceptedDigestAnnotation] != a.Inputs {
+	if v.cluster.Annotations[v1alpha1.AcceptedDigestAnnotation] != a.Inputs && stampedByFleet(edited) {
 		// Accepted, and the mirror was yet to follow: the operator ended in between, or the Fleet is at it.
 		return wait(v1alpha1.PendingReason, soon, "the mirrored spec follows what was accepted")
 	}
 	r.Recorder.Eventf(v.cluster, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason,
 		"the mirrored spec or its stamps were edited by hand (%s last); what was accepted was restored and nothing was applied. Change it in Git instead", lastManager(edited))
 	return wait(v1alpha1.MirrorEditedReason, time.Second, "the mirrored spec was edited by hand and has been restored; change it in Git instead")
+}
+
+// stampedByFleet says whether the accepted digest on a mirror is the Fleet's own word, if an older one.
+func stampedByFleet(o metav1.Object) bool {
+	return slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == v1alpha1.FleetFieldManager && e.FieldsV1 != nil && bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(v1alpha1.AcceptedDigestAnnotation))
+	})
 }
 
 // lastManager is who wrote an object's spec or metadata last.

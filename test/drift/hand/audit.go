@@ -60,3 +60,48 @@ func (s *Scene) Writes(since time.Time) []Request {
 	}
 	return found
 }
+
+// Idle waits until the operator has been quiet for a while, then watches it for some intervals of its Fleet: each costs
+// one ref listing and nothing else, and the API server's audit log holds no write and no dry run of ours.
+func (s *Scene) Idle(intervals int) {
+	s.T.Helper()
+	listed := func() int { n, _ := s.Door.Count(); return n }
+	more := func(n int, what string) {
+		s.T.Helper()
+		begin := listed()
+		s.Within(10*time.Minute, what, func() error {
+			if now := listed() - begin; now < n {
+				return fmt.Errorf("%d ref listings", now)
+			}
+			return nil
+		})
+	}
+	begin := time.Time{}
+	s.Within(10*time.Minute, "the operator is quiet", func() error {
+		before := s.Writes(time.Time{})
+		more(2, "two intervals")
+		writes := s.Writes(time.Time{})
+		if n := len(writes); n > 0 {
+			begin = writes[n-1].At
+		}
+		if len(writes) > len(before) {
+			return fmt.Errorf("it wrote %v", writes[len(before):])
+		}
+		return nil
+	})
+	_, others := s.Door.Count()
+	f := s.Fleet("production")
+	more(intervals, fmt.Sprintf("%d intervals", intervals))
+	if _, now := s.Door.Count(); now != others {
+		s.T.Errorf("%d requests beside ref listings", now-others)
+	}
+	for _, w := range s.Writes(begin) {
+		s.T.Errorf("an idle fleet is written: %s", w)
+	}
+	if len(s.Writes(time.Time{})) == 0 {
+		s.T.Error("the audit log holds no write of ours at all: it is not read right")
+	}
+	if now := s.Fleet("production"); now.ResourceVersion != f.ResourceVersion {
+		s.T.Errorf("the Fleet was written: %+v", now.Status)
+	}
+}

@@ -5,6 +5,7 @@ package hand
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -208,4 +209,19 @@ func (s *Scene) KStatus(objects ...client.Object) {
 			s.T.Errorf("%T %s: %v: %+v", o, o.GetName(), fail, o.GetConditions())
 		}
 	}
+}
+
+// Key of an object of the namespace.
+func (s *Scene) Key(name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: s.Namespace, Name: name}
+}
+
+// Apply has the real kubectl apply a manifest.
+func (s *Scene) Apply(manifest string) {
+	s.T.Helper()
+	file := filepath.Join(s.T.TempDir(), "manifest.yaml")
+	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
+		s.T.Fatal(err)
+	}
+	s.Kubectl("apply", "-f", file)
 }
