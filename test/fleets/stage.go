@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -45,6 +47,7 @@ const (
 
 // Run starts the world of a package and runs its tests: call it from TestMain.
 func Run(m *testing.M, p *rig.Package, c controllers.Options) int {
+	log.SetOutput(io.Discard) // the Git servers log every request
 	return rig.Run(m, p, world.Options{Managers: true, NoReconcile: true}, c)
 }
 

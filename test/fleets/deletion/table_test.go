@@ -23,8 +23,8 @@ func wide(f *v1alpha1.Fleet) { f.Spec.Limits.PrunedPercent = ptr.To[int32](100) 
 
 func gone(s *fleets.Stage, c rig.Cluster) func() error {
 	return func() error {
-		if s.Cluster(c.Name) != nil {
-			return fmt.Errorf("the mirror is there: %+v; %s", s.Cluster(c.Name).Status.Conditions, s.Says(fleets.Production))
+		if have := s.Cluster(c.Name); have != nil {
+			return fmt.Errorf("the mirror is there: %+v; %s", have.Status.Conditions, s.Says(fleets.Production))
 		}
 		return nil
 	}
