@@ -234,7 +234,7 @@ func (a approval) lookAtFleet(ctx context.Context) (client.Object, []held, strin
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("reading Fleet %s: %w", a.key(), err)
 	}
-	next := fmt.Sprintf("Refract goes on with it now; see how by `kubectl get fleets,nutanixclusterspecs -n %s --watch`.", a.namespace)
+	next := fmt.Sprintf("Refract goes on with it now; see how by `kubectl get nutanixclusterspecs -n %s --watch`.", a.namespace)
 	if f.Spec.Suspend {
 		next = "The Fleet is suspended: nothing happens until its spec.suspend is false."
 	}
