@@ -69,6 +69,9 @@ func (b *board) redraw(now scene, after time.Duration) {
 	for _, r := range now.rows {
 		lines = append(lines, r.String())
 	}
+	if len(now.rows) == 0 {
+		lines = append(lines, "none")
+	}
 	lines = append(lines, b.show.paint(dim, clockOf(after)+"  "+strings.Join(now.clusters, " · ")))
 	for _, line := range lines {
 		b.show.write(margin + line + "\n")

@@ -29,7 +29,7 @@ func (d *demo) byHand() {
 	d.show.say("Everything stays up until Ctrl-C. In a second terminal:")
 	d.showSettings()
 	for _, command := range []string{
-		status + " --watch",
+		"kubectl get nutanixclusterspecs -n clusters --watch",
 		"kubectl get clusters,machines,nutanixmachines -n clusters",
 		"kubectl get events -n clusters --watch",
 		"refract plan fleet --fleet production -n clusters",

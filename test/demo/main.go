@@ -114,9 +114,6 @@ func (d *demo) explain(err error) {
 	if d.world == nil {
 		return // the error has the end of the log of what did not start
 	}
-	if ended := d.world.Failed(); ended != nil {
-		d.show.output(ended.Error())
-	}
 	d.show.say("The end of the operator's log, %s:", d.log(operatorName))
 	d.show.output(tail(d.log(operatorName), 25))
 	d.show.say("This directory is kept with the logs of all programs: %s", d.world.Dir())

@@ -76,6 +76,9 @@ func (d *demo) until(ctx context.Context, most time.Duration, what string, check
 		if err == nil {
 			return nil
 		}
+		if ended := d.world.Failed(); ended != nil {
+			return fmt.Errorf("waiting for %s: a program has ended: %w", what, ended)
+		}
 		if last == nil || limited.Err() == nil {
 			last = err
 		}
