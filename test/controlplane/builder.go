@@ -140,7 +140,7 @@ func (b *Builder) lock(ctx context.Context, dir, what string) (func(), error) {
 // compile builds into a temporary file and renames it, so that a broken build never looks like a finished one.
 func (b *Builder) compile(ctx context.Context, p program, dir string) (time.Duration, error) {
 	temporary := filepath.Join(dir, "."+p.name+".tmp")
-	args := []string{"build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", strings.TrimSpace("-s -w " + p.ldflags), "-o", temporary}
+	args := []string{"build", "-mod=readonly", "-trimpath", "-buildvcs=false", p.compilerFlags(), "-ldflags", strings.TrimSpace("-s -w " + p.ldflags), "-o", temporary}
 	since := stopwatch()
 	done := progress(b.Out, heartbeat, fmt.Sprintf("building %s %s", p.name, p.version))
 	err := func() error {
