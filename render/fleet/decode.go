@@ -35,6 +35,7 @@ func Decode(files fs.FS, dir string, o Options) (Fleet, error) {
 	d := &decoder{
 		files: files, options: o, schemas: all, complete: true,
 		broken: map[string]error{}, referred: map[string]bool{}, builds: map[string][]build.Object{},
+		looked: map[string]bool{}, seen: map[string]bool{},
 	}
 	d.read(dir)
 	accounts, profiles, clusters := d.accounts(), d.profiles(), d.clusters()
@@ -56,6 +57,10 @@ type decoder struct {
 	broken   map[string]error // files that are not YAML, until it is known whether they are patches
 	referred map[string]bool  // files and directories that a spec refers to
 	skipped  []string         // directories with a kustomization of their own
+	linked   []string         // directories to be looked over
+	looked   map[string]bool  // directories that have been
+	seen     map[string]bool  // files that have been read or looked over
+	counted  int
 	builds   map[string][]build.Object
 }
 
@@ -139,13 +144,9 @@ func (d *decoder) namespaces() {
 }
 
 // judgeUnread reports files that are not YAML and that nothing refers to: they may declare anything. One that is
-// referred to is a mistake of who does. Directories that were skipped for layers and are none are named.
+// referred to is a mistake of who does.
 func (d *decoder) judgeUnread() {
-	for _, dir := range d.skipped {
-		if !d.referred[dir] {
-			d.ignored = append(d.ignored, dir+"/")
-		}
-	}
+	d.judgeSkipped()
 	for name, err := range d.broken {
 		if !d.referred[name] {
 			d.incomplete(name, err)
