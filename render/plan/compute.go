@@ -19,10 +19,13 @@ func Compute(pairs []Pair, o Options) Plan {
 		cluster: liveCluster(pairs),
 		plan:    Plan{Cluster: o.Cluster},
 	}
-	if total, gone := deletedCluster(pairs); gone {
+	total, gone := deletedCluster(pairs)
+	if gone {
 		c.destroy(pairs, total)
 		return c.plan
 	}
+	c.machines = total
+	c.lookAtControlPlane(pairs)
 	for _, p := range pairs {
 		if p.Want != nil {
 			c.wanted(p)
@@ -60,7 +63,27 @@ type computation struct {
 	options Options
 	owners  []owner
 	cluster *unstructured.Unstructured
+	// machines of the cluster now, and those of its control plane.
+	machines, controlPlane int
+	// domains are the control plane's failure domains by name, as wanted.
+	domains map[string]bool
 	plan    Plan
+}
+
+func (c *computation) lookAtControlPlane(pairs []Pair) {
+	c.domains = map[string]bool{}
+	for _, p := range pairs {
+		switch {
+		case p.Want == nil:
+		case p.Want.GetKind() == kindControlPlane && p.Live != nil:
+			c.controlPlane, _ = owned(p)
+		case p.Want.GetKind() == kindNutanixCluster:
+			list, _ := lookup(p.Want, "spec", "controlPlaneFailureDomains").([]any)
+			for name := range byKey(list, "name") {
+				c.domains[name] = true
+			}
+		}
+	}
 }
 
 func (c *computation) wanted(p Pair) {
@@ -137,6 +160,9 @@ func (c *computation) create(p Pair, ref Ref) {
 // it differs in none.
 func (c *computation) renamed(p Pair, ref Ref, own owner) bool {
 	v := templateVerdict(own)
+	if c.forControlPlane(ref) {
+		v = c.staysBehind()
+	}
 	deltas := c.deltas(Pair{Want: p.Want, Live: p.Previous, DryRun: p.DryRun})
 	shown := false
 	for _, d := range deltas {

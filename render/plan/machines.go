@@ -34,6 +34,8 @@ type owner struct {
 type roll struct {
 	machines, unknown int
 	upTo              bool
+	// oldFirst: the strategy lets an old machine go before its replacement is there.
+	oldFirst bool
 }
 
 func (r roll) reason() string {
@@ -41,13 +43,17 @@ func (r roll) reason() string {
 	if r.upTo {
 		bound = "up to "
 	}
+	order := "new before old"
+	if r.oldFirst {
+		order = "old before new"
+	}
 	switch {
 	case r.unknown == 0:
-		return fmt.Sprintf("re-creates %s%s, new before old", bound, machines(r.machines))
+		return fmt.Sprintf("re-creates %s%s, %s", bound, machines(r.machines), order)
 	case r.unknown >= r.machines:
 		return fmt.Sprintf("not known whether machines roll: counted as re-creating %s%s", bound, machines(r.machines))
 	default:
-		return fmt.Sprintf("re-creates %s%s, new before old; for %d of them that is not known", bound, machines(r.machines),
+		return fmt.Sprintf("re-creates %s%s, %s; for %d of them that is not known", bound, machines(r.machines), order,
 			r.unknown)
 	}
 }
@@ -96,7 +102,7 @@ func rollOf(p Pair) roll {
 	if p.Live == nil {
 		return roll{}
 	}
-	var r roll
+	r := roll{oldFirst: oldFirst(p.Want)}
 	for _, v := range p.Machines {
 		switch v.Outcome {
 		case UpToDate:
@@ -131,6 +137,19 @@ func rollOf(p Pair) roll {
 	}
 	return r
 }
+
+// oldFirst reports whether the strategy of a control plane or pool lets old machines go first.
+func oldFirst(o *unstructured.Unstructured) bool {
+	strategy := func(field string) any { return canon(lookup(o, "spec", "rollout", "strategy", "rollingUpdate", field)) }
+	if o.GetKind() == kindControlPlane {
+		return isZero(strategy("maxSurge"))
+	}
+	spare := strategy("maxUnavailable")
+	return spare != nil && !isZero(spare)
+}
+
+// isZero reads a number or percentage; nil is none.
+func isZero(v any) bool { return v == int64(0) || v == "0" || v == "0%" }
 
 // freshRoll is rollOf for the machines alone that stay unless p is applied.
 func freshRoll(p Pair) roll {

@@ -46,6 +46,9 @@ var rules = []rule{
 	kubernetesVersion,  // downgrade, skipped minor
 	controlPlaneSize,   // even, down to one, fewer, more
 	poolSize,           // fewer, more
+	scheduledRoll,      // all machines later, when nobody asks any more
+	prismCentral,       // another Prism Central has none of the machines
+	controlPlaneDomain, // machines stay where they are
 	propagatedInPlace,  // what Cluster API writes to living Machines
 	machineTemplateOf,  // all else on an owner of machines: Cluster API's verdicts
 	everythingElseOnIt, // health checks, resource sets, ConfigMaps, templates restored under their own name
@@ -192,6 +195,59 @@ func resize(from, to int) verdict {
 		severity: v1alpha1.SeverityRemove, machines: from - to,
 		reason: "removes " + machines(from-to) + " without replacement",
 	}
+}
+
+// scheduledRoll counts what makes Cluster API replace every machine at a later time: its verdict is about now.
+func scheduledRoll(s subject) (verdict, bool) {
+	at := s.delta.path
+	if !ownsMachines(s.kind) || !s.delta.hasTo || !at.under("spec", "rollout", "after") && !at.under("spec", "rollout", "before") {
+		return verdict{}, false
+	}
+	n, upTo := owned(s.pair)
+	if n == 0 {
+		return inPlace("re-creates no machine"), true
+	}
+	return verdict{
+		severity: v1alpha1.SeverityRollout, machines: n, upTo: upTo, reason: "has Cluster API re-create " + machines(n) + " when the time comes",
+	}, true
+}
+
+// prismCentral counts the machines of the whole cluster: another address may be a new name of the same Prism Central,
+// and nobody can tell from here.
+func prismCentral(s subject) (verdict, bool) {
+	if s.kind != kindNutanixCluster || !s.delta.path.under("spec", "prismCentral", "address") {
+		return verdict{}, false
+	}
+	n := s.computation.machines
+	switch {
+	case s.computation.options.Restore:
+		return inPlace("puts back what another hand changed"), true
+	case n == 0 || !s.delta.hasFrom:
+		return inPlace("re-creates no machine"), true
+	}
+	return verdict{
+		severity: v1alpha1.SeverityRollout, machines: n,
+		reason: fmt.Sprintf("a Prism Central that does not know the cluster's %s would get new ones: counted as re-creating all of them", machines(n)),
+	}, true
+}
+
+func controlPlaneDomain(s subject) (verdict, bool) {
+	known := s.kind == kindNutanixCluster && s.delta.path.under("spec", "controlPlaneFailureDomains") ||
+		s.kind == kindFailureDomain && s.computation.forControlPlane(RefOf(s.pair.Want))
+	return s.computation.staysBehind(), known
+}
+
+// staysBehind is what a change of the control plane's failure domains does: nothing to living machines.
+func (c *computation) staysBehind() verdict {
+	if c.controlPlane == 0 {
+		return inPlace("")
+	}
+	return inPlace("up to " + machines(c.controlPlane) + " of the control plane stay in the old failure domain until they are replaced")
+}
+
+// forControlPlane reports whether the control plane, and no pool, is to use a failure domain.
+func (c *computation) forControlPlane(domain Ref) bool {
+	return domain.Kind == kindFailureDomain && c.domains[domain.Name] && c.ownerOf(domain).name == domain.String()
 }
 
 // inPlaceFields never are why a Machine is replaced: Cluster API leaves them out of its comparison and writes them to

@@ -1,6 +1,10 @@
 package plan
 
-import "testing"
+import (
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
 
 func TestSeverityCluster(t *testing.T) {
 	const pods, morePods = "{clusterNetwork: {pods: {cidrBlocks: [172.20.0.0/16]}}}", "{clusterNetwork: {pods: {cidrBlocks: [172.30.0.0/16]}}}"
@@ -15,7 +19,44 @@ func TestSeverityCluster(t *testing.T) {
 			}
 		}
 	}
+	machinesOf := func(t *testing.T) []Pair {
+		t.Helper()
+		kcp, md := controlPlane(t, "{replicas: 3}"), pool(t, "{replicas: 2}")
+		return []Pair{{Want: kcp, Live: kcp, DryRun: kcp, Machines: verdicts("uuu")}, {Want: md, Live: md, DryRun: md, Machines: verdicts("uu")}}
+	}
+	central := func(t *testing.T) []Pair {
+		t.Helper()
+		return append(machinesOf(t), changed(thing(t, infraAPI, "NutanixCluster", "edge-01", "{prismCentral: {address: east}}"),
+			thing(t, infraAPI, "NutanixCluster", "edge-01", "{prismCentral: {address: west}}")))
+	}
 	runSeverityCases(t, map[string]severityCase{
+		"OtherPrismCentral": {
+			reason: "it may have none of the machines, and CAPX makes new ones", pairs: central,
+			want:  []string{`Update NutanixCluster spec.prismCentral.address: "east"→"west" Rollout 5`},
+			words: "counted as re-creating all of them",
+		},
+		"PrismCentralEditedByHand": {
+			reason: "drift is put back", pairs: central, options: Options{Restore: true},
+			want: []string{`Update NutanixCluster spec.prismCentral.address: "east"→"west" InPlace`},
+		},
+		"FailureDomainOfTheControlPlane": {
+			reason: "no machine moves, and that is said",
+			pairs: func(t *testing.T) []Pair {
+				t.Helper()
+				domain := func(name, pe string) *unstructured.Unstructured {
+					return thing(t, infraAPI, "NutanixFailureDomain", name, "{prismElementCluster: {name: "+pe+"}}")
+				}
+				return append(machinesOf(t), Pair{Want: domain("b", "PE-2"), DryRun: domain("b", "PE-2"), Previous: domain("a", "PE-1")},
+					changed(thing(t, infraAPI, "NutanixCluster", "edge-01", "{controlPlaneFailureDomains: [{name: a}]}"),
+						thing(t, infraAPI, "NutanixCluster", "edge-01", "{controlPlaneFailureDomains: [{name: b}]}")))
+			},
+			want: []string{
+				`Create NutanixFailureDomain spec.prismElementCluster.name: "PE-1"→"PE-2" InPlace`,
+				`Update NutanixCluster spec.controlPlaneFailureDomains[b]: ""→"{\"name\":\"b\"}" InPlace`,
+				`Update NutanixCluster spec.controlPlaneFailureDomains[a]: "{\"name\":\"a\"}"→"" InPlace`,
+			},
+			words: "up to 3 machines of the control plane stay in the old failure domain",
+		},
 		"Endpoint": {
 			reason: "the endpoint cannot move", pairs: endpoint("10.0.0.1", "10.0.0.2", "10.0.0.1"),
 			want:  []string{`Update NutanixCluster spec.controlPlaneEndpoint.host: "10.0.0.1"→"10.0.0.2" Forbidden`},

@@ -190,6 +190,22 @@ func TestSeverityControlPlane(t *testing.T) {
 			},
 			words: "Cluster API would replace machines",
 		},
+		"RolledByTheClock": {
+			reason: "CAPI's verdict is about now, the machines go later",
+			pairs:  kcpPair("{replicas: 3}", "{replicas: 3, rollout: {before: {certificatesExpiryDays: 21}}}", "uuu", ""),
+			want:   []string{`Update KubeadmControlPlane spec.rollout.before.certificatesExpiryDays: ""→"21" Rollout 3`},
+			words:  "when the time comes",
+		},
+		"OldBeforeNew": {
+			reason: "without a surge an old machine goes first",
+			pairs: kcpPair("{replicas: 3, version: v1.33.4}",
+				"{replicas: 3, version: v1.33.5, rollout: {strategy: {rollingUpdate: {maxSurge: 0}}}}", "rrr", "v1.33.4"),
+			want: []string{
+				`Update KubeadmControlPlane spec.rollout.strategy.rollingUpdate.maxSurge: ""→"0" InPlace`,
+				`Update KubeadmControlPlane spec.version: "v1.33.4"→"v1.33.5" Rollout 3`,
+			},
+			words: "old before new",
+		},
 		"CreatedEven": {
 			reason: "a new control plane must be odd too",
 			pairs: one(func(t *testing.T) Pair {
@@ -310,6 +326,23 @@ func TestSeverityPool(t *testing.T) {
 			want: []string{
 				`Update MachineDeployment metadata.annotations[cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size]: "9"→"7" InPlace`,
 			},
+		},
+		"RolledAtATime": {
+			reason: "CAPI's verdict is about now, the machines go later",
+			pairs:  poolPair("{replicas: 3}", `{replicas: 3, rollout: {after: "2030-01-01T00:00:00Z"}}`, "uuu"),
+			want:   []string{`Update MachineDeployment spec.rollout.after: ""→"2030-01-01T00:00:00Z" Rollout 3`},
+		},
+		"NoLongerRolledAtATime": {
+			reason: "taking the time away re-creates nothing",
+			pairs:  poolPair(`{replicas: 3, rollout: {after: "2030-01-01T00:00:00Z"}}`, "{replicas: 3}", "uuu"),
+			want:   []string{`Update MachineDeployment spec.rollout.after: "2030-01-01T00:00:00Z"→"" InPlace`},
+		},
+		"OldBeforeNew": {
+			reason: "machines may be missing meanwhile",
+			pairs: poolPair("{replicas: 2, template: {spec: {version: a}}, rollout: {strategy: {rollingUpdate: {maxUnavailable: 1}}}}",
+				"{replicas: 2, template: {spec: {version: b}}, rollout: {strategy: {rollingUpdate: {maxUnavailable: 1}}}}", "rr"),
+			want:  []string{`Update MachineDeployment spec.template.spec.version: "a"→"b" Rollout 2`},
+			words: "old before new",
 		},
 		"LabelsOnTheTemplate": {
 			reason: "propagated in place",
