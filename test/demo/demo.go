@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -126,10 +127,10 @@ func (d *demo) startOperator(ctx context.Context) error {
 		return err
 	}
 	args := []string{
-		"manager", "--kubeconfig=" + kubeconfig, "--allow-insecure-git",
+		"manager", "--kubeconfig=" + kubeconfig, "--allow-insecure-git", "--log-encoding=console",
 		"--metrics-bind-address=0", "--health-probe-bind-address=" + health,
 	}
-	d.show.command("refract manager --kubeconfig=" + kubeconfig + " --allow-insecure-git")
+	d.show.command("refract " + strings.Join(args, " "))
 	return d.world.Run(ctx, operatorName, binary, args, func(ctx context.Context) error { return ready(ctx, "http://"+health+"/readyz") })
 }
 

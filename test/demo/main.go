@@ -112,10 +112,12 @@ func (d *demo) stay(ctx context.Context) error {
 func (d *demo) explain(err error) {
 	d.show.failure(fmt.Sprintf("Step %d (%s) failed: %v", d.number, d.title, err))
 	if d.world == nil {
-		return // the error has the end of the log of what did not start
+		return
 	}
-	d.show.say("The end of the operator's log, %s:", d.log(operatorName))
-	d.show.output(tail(d.log(operatorName), 25))
+	if d.world.Failed() == nil { // else err has the end of the log of the program that ended
+		d.show.say("The end of the operator's log, %s:", d.log(operatorName))
+		d.show.output(tail(d.log(operatorName), 25))
+	}
 	d.show.say("This directory is kept with the logs of all programs: %s", d.world.Dir())
 }
 
