@@ -98,6 +98,32 @@ func TestErrors(t *testing.T) {
 			patched(kindCluster, `[{op: add, path: /spec/topology, value: {}}]`),
 			[]string{clusterPlace, "spec.topology"},
 		},
+		"PatchSchedulesRoll": {
+			patched(kindMachineDeployment, `[{op: add, path: /spec/rollout, value: {after: "2030-01-01T00:00:00Z"}}]`),
+			[]string{clusterPlace, "patch 1 of cluster shop", "spec.rollout.after"},
+		},
+		"PatchRollsOldCertificates": {
+			patched(kindKubeadmControlPlane, `[{op: add, path: /spec/rollout, value: {before: {certificatesExpiryDays: 21}}}]`),
+			[]string{clusterPlace, "spec.rollout.before"},
+		},
+		"PatchRemediatesMachines": {
+			patched(kindKubeadmControlPlane, `[{op: add, path: /spec/machineTemplate/metadata, value: {annotations: {cluster.x-k8s.io/remediate-machine: ""}}}]`),
+			[]string{clusterPlace, "patch 1 of cluster shop", "cluster.x-k8s.io/remediate-machine"},
+		},
+		"PatchSkipsPreflight": {
+			patched(kindMachineDeployment, `[{op: add, path: /metadata/annotations, value: {machineset.cluster.x-k8s.io/skip-preflight-checks: All}}]`),
+			[]string{clusterPlace, "machineset.cluster.x-k8s.io/skip-preflight-checks"},
+		},
+		"PatchPauses": {
+			patched(kindCluster, `[{op: add, path: /metadata/annotations, value: {cluster.x-k8s.io/paused: "true"}}]`),
+			[]string{clusterPlace, "cluster.x-k8s.io/paused"},
+		},
+		"IgnoresAnItem": {
+			func(in *Inputs) {
+				in.Cluster.Spec.DriftIgnore = []v1alpha1.DriftIgnore{{Kind: kindKubeadmControlPlane, Paths: []string{"/spec/kubeadmConfigSpec/files/0/content"}}}
+			},
+			[]string{clusterPlace, "spec.driftIgnore[0]", "the whole list, /spec/kubeadmConfigSpec/files"},
+		},
 		"PatchChangesReference": {
 			patched(kindMachineDeployment, `[{op: replace, path: /spec/template/spec/infrastructureRef/name, value: other}]`),
 			[]string{clusterPlace, "spec.template.spec.infrastructureRef.name"},

@@ -182,6 +182,9 @@ func checkContents(before object, after *unstructured.Unstructured) error {
 	if err := checkStamps(after); err != nil {
 		return err
 	}
+	if err := checkLevers(before.Object, after.Object); err != nil {
+		return err
+	}
 	for _, r := range references[after.GetKind()] {
 		if was, is := values(before.Unstructured, r.path), values(after, r.path); !slices.Equal(was, is) {
 			return fmt.Errorf("it changes %s from %v to %v: names of templates are chosen by Refract, change the cluster's spec",
@@ -217,6 +220,11 @@ func checkOwners(before object, after *unstructured.Unstructured) error {
 			return fmt.Errorf("it sets %s of an autoscaled pool: the autoscaler owns that", strings.Join(f.path, "."))
 		}
 	}
+	for _, name := range []string{"after", "before"} {
+		if _, ok, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "rollout", name); ok && rolls(after.GetKind()) {
+			return fmt.Errorf("it sets spec.rollout.%s: machines would roll later without a plan; to roll them change what they are made of", name)
+		}
+	}
 	if after.GetKind() != kindCluster {
 		return nil
 	}
@@ -225,6 +233,57 @@ func checkOwners(before object, after *unstructured.Unstructured) error {
 	for _, f := range ownedElsewhere {
 		if _, ok := fields[f.name]; ok {
 			return fmt.Errorf("it sets spec.%s: %s", f.name, f.reason)
+		}
+	}
+	return nil
+}
+
+func rolls(kind string) bool { return kind == kindKubeadmControlPlane || kind == kindMachineDeployment }
+
+// levers are labels and annotations by which Cluster API removes machines, or stops looking after them, wherever they
+// stand: on an object, or in the metadata that it hands on to Machines.
+var levers = []string{
+	groupCore + "/remediate-machine",
+	groupCore + "/delete-machine",
+	groupCore + "/paused",
+	groupCore + "/skip-remediation",
+	groupCore + "/managed-by",
+	"machineset." + groupCore + "/skip-preflight-checks",
+}
+
+// checkLevers refuses levers that a patch sets, at any depth.
+func checkLevers(before, after any) error {
+	switch after := after.(type) {
+	case tree:
+		was, _ := before.(tree)
+		for _, k := range slices.Sorted(maps.Keys(after)) {
+			if slices.Contains(levers, k) && !reflect.DeepEqual(was[k], after[k]) {
+				return fmt.Errorf("it sets %s: Cluster API would remove machines or stop looking after them, and no plan could say so", k)
+			}
+			if err := checkLevers(was[k], after[k]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for _, item := range after {
+			if err := checkLevers(nil, item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkIgnored refuses paths of driftIgnore that lead into a list: items move, and a list is applied as one.
+func checkIgnored(c *v1alpha1.NutanixClusterSpec) error {
+	for i, rule := range c.Spec.DriftIgnore {
+		for _, path := range rule.Paths {
+			tokens := strings.Split(path, "/")
+			at := slices.IndexFunc(tokens, func(t string) bool { return t == "-" || t != "" && strings.Trim(t, "0123456789") == "" })
+			if at >= 0 {
+				return fmt.Errorf("spec.driftIgnore[%d]: path %s leads into a list, whose items move: name the whole list, %s",
+					i, path, strings.Join(tokens[:at], "/"))
+			}
 		}
 	}
 	return nil

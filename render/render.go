@@ -56,6 +56,9 @@ func Cluster(in Inputs) (Unit, error) {
 	if err != nil {
 		return Unit{}, err
 	}
+	if err := checkIgnored(in.Cluster); err != nil {
+		return Unit{}, s.clusterError(err)
+	}
 	objects, err := s.base()
 	if err != nil {
 		return Unit{}, s.clusterError(err)
