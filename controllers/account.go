@@ -29,6 +29,7 @@ type AccountReconciler struct {
 
 	records records
 	inputs  *inputsReader
+	support *support
 }
 
 // accountInterval is how often credentials are read again, beside what events tell.
@@ -51,6 +52,9 @@ func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 }
 
 func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAccount) error {
+	if err := r.support.check(ctx); err != nil {
+		return err
+	}
 	clusters := &v1alpha1.NutanixClusterSpecList{}
 	if err := r.List(ctx, clusters, client.InNamespace(a.Namespace)); err != nil {
 		return fmt.Errorf("listing NutanixClusterSpecs: %w", err)

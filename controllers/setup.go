@@ -145,7 +145,7 @@ func setup(mgr ctrl.Manager, o Options) error {
 		clients: shared.clients, records: shared.records, support: shared.support, inputs: inputs,
 		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send,
 	}
-	accounts := &AccountReconciler{Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, records: shared.records, inputs: inputs}
+	accounts := &AccountReconciler{Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, records: shared.records, inputs: inputs, support: shared.support}
 	if err = fleets.setup(mgr, asks); err != nil {
 		return fmt.Errorf("setting up the Fleet controller: %w", err)
 	}
