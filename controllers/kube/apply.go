@@ -47,7 +47,8 @@ func (e *ForeignError) Error() string {
 		e.Object.Kind, e.Object.Namespace, e.Object.Name, e.Managers)
 }
 
-// StaleError says that an object is not the one that was planned for: it was deleted, re-created or changed hands.
+// StaleError says that an object is not the one that was planned for: it was deleted, re-created, changed or changed
+// hands.
 // Nothing was written to it; plan again.
 type StaleError struct {
 	// Object concerned.
@@ -79,7 +80,7 @@ func (e *RefusedError) Error() string {
 }
 
 // Apply carries out a plan: creations and changes in the order given, each a server-side apply that carries the UID of
-// what was planned for, then deletions with the UID as precondition. A plan without objects sends no mutating request.
+// what was planned for and the resource version of what was looked at, then deletions with the UID as precondition. A plan without objects sends no mutating request.
 //
 // Every object is read again right before it is written, and left alone, with a *ForeignError or *StaleError, when it is
 // not the one that was planned for. A template that something refers to by now stays, without an error: a later plan
@@ -105,14 +106,20 @@ func (c Cluster) Apply(ctx context.Context, p plan.Plan) (Applied, error) {
 }
 
 func (c Cluster) applyStep(ctx context.Context, s plan.Step) (AppliedObject, error) {
-	live, err := c.get(ctx, s.Object)
-	if err != nil {
+	stored, err := c.applyUntouched(ctx, s)
+	for range maxOvertaken {
+		if s.UID == "" || !apierrors.IsConflict(err) {
+			break
+		}
+		// Most likely its status was written between the look and the write: look again.
+		stored, err = c.applyUntouched(ctx, s)
+	}
+	if _, ok := errors.AsType[*StaleError](err); ok {
 		return AppliedObject{}, err
 	}
-	if err = c.untouched(s, live); err != nil {
+	if _, ok := errors.AsType[*ForeignError](err); ok {
 		return AppliedObject{}, err
 	}
-	stored, err := c.apply(ctx, s.Want, live)
 	switch {
 	case err == nil:
 		return AppliedObject{Object: s.Object, UID: stored.GetUID(), Generation: stored.GetGeneration()}, nil
@@ -124,7 +131,25 @@ func (c Cluster) applyStep(ctx context.Context, s plan.Step) (AppliedObject, err
 	return AppliedObject{}, fmt.Errorf("apply %s %s/%s: %w", s.Object.Kind, s.Object.Namespace, s.Object.Name, err)
 }
 
+// applyUntouched writes only over what was looked at, to the resource version.
+func (c Cluster) applyUntouched(ctx context.Context, s plan.Step) (*unstructured.Unstructured, error) {
+	live, err := c.get(ctx, s.Object)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.untouched(s, live); err != nil {
+		return nil, err
+	}
+	want := s.Want
+	if live != nil {
+		want = want.DeepCopy()
+		want.SetResourceVersion(live.GetResourceVersion())
+	}
+	return c.apply(ctx, want, live)
+}
+
 var (
+	errChanged  = errors.New("its spec was changed meanwhile")
 	errGone     = errors.New("it is gone")
 	errReplaced = errors.New("it was deleted and created again")
 	errAppeared = errors.New("it exists by now")
@@ -139,12 +164,14 @@ func (c Cluster) untouched(s plan.Step, live *unstructured.Unstructured) error {
 		return nil
 	case live == nil:
 		return stale(errGone)
-	case !InInventory(live, c.Name) && (!c.Adopt || s.UID != live.GetUID()):
+	case !InInventory(live, c.Name) && (!c.Adopt || s.UID != live.GetUID() || anothers(live, c.Name)):
 		return &ForeignError{Object: s.Object, Managers: Managers(live)}
 	case s.UID == "":
 		return stale(errAppeared)
 	case s.UID != live.GetUID():
 		return stale(errReplaced)
+	case s.Generation != 0 && s.Generation != live.GetGeneration():
+		return stale(errChanged)
 	}
 	return nil
 }
@@ -197,7 +224,7 @@ func (c Cluster) delete(ctx context.Context, r plan.Ref, uid types.UID) (bool, e
 	if uid != live.GetUID() {
 		return false, &StaleError{Object: r, Err: errReplaced}
 	}
-	if !InInventory(live, c.Name) {
+	if !InInventory(live, c.Name) || anothers(live, c.Name) {
 		return false, &StaleError{Object: r, Err: errNotOurs}
 	}
 	err = c.Client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))

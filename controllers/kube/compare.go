@@ -19,7 +19,8 @@ import (
 // nothing else. It is the part of Gather that names of templates are chosen by, before what refers to them is known.
 //
 // Pair.Want is what we have an opinion about: wanted without the fields that driftIgnore gives away. An object that
-// exists and is not in the inventory is not even dry-run, unless Adopt is set: Pair.Foreign names its managers.
+// exists and is not in the inventory is not even dry-run, unless Adopt is set and it is no other cluster's: Pair.Foreign
+// names its managers.
 func (c Cluster) Compare(ctx context.Context, want []*unstructured.Unstructured) ([]plan.Pair, error) {
 	return c.compare(ctx, want, nil)
 }
@@ -54,7 +55,7 @@ func (c Cluster) compare(ctx context.Context, want []*unstructured.Unstructured,
 func (c Cluster) pair(ctx context.Context, want, live *unstructured.Unstructured) (plan.Pair, error) {
 	p := plan.Pair{Want: c.effective(want, live), Live: live}
 	if live != nil && !InInventory(live, c.Name) {
-		if !c.Adopt {
+		if !c.Adopt || anothers(live, c.Name) {
 			p.Foreign = Managers(live)
 			return p, nil
 		}

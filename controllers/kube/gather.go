@@ -74,9 +74,10 @@ func (c Cluster) unwanted(want []*unstructured.Unstructured, live map[identity]*
 	return pairs
 }
 
-// prunable says what may ever be pruned: an inventory object that is not the Cluster and not on its way out.
+// prunable says what may ever be pruned: an inventory object that is not the Cluster, not another cluster's as well, and
+// not on its way out.
 func (c Cluster) prunable(o *unstructured.Unstructured) bool {
-	return InInventory(o, c.Name) && o.GetKind() != clusterKind.Kind && o.GetDeletionTimestamp() == nil
+	return InInventory(o, c.Name) && !anothers(o, c.Name) && o.GetKind() != clusterKind.Kind && o.GetDeletionTimestamp() == nil
 }
 
 // previous puts beside each template that would be created the one which its referrer names now.

@@ -6,6 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/plan"
@@ -15,6 +17,20 @@ import (
 // manager "refract". Nothing else is ever written, and nothing is remembered instead.
 func InInventory(o *unstructured.Unstructured, cluster string) bool {
 	return o.GetLabels()[v1alpha1.ClusterLabel] == cluster && ourEntry(o) != nil
+}
+
+// anothers says whether an object belongs to another cluster: a label names one, or an owner is one. Such an object is
+// foreign whatever spec.adopt says, and never pruned: machines of the other cluster may be made from it.
+func anothers(o *unstructured.Unstructured, cluster string) bool {
+	for _, label := range []string{v1alpha1.ClusterLabel, clusterv1.ClusterNameLabel} {
+		if name := o.GetLabels()[label]; name != "" && name != cluster {
+			return true
+		}
+	}
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
+		gv, err := schema.ParseGroupVersion(r.APIVersion)
+		return err == nil && gv.Group == clusterKind.Group && r.Kind == clusterKind.Kind && r.Name != cluster
+	})
 }
 
 // ourEntry is the managedFields entry of our applies, nil when there is none.

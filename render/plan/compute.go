@@ -114,7 +114,7 @@ func (c *computation) wanted(p Pair) {
 	}
 	step := Step{Action: actionOn(p), Object: ref, Want: p.Want}
 	if p.Live != nil {
-		step.UID = p.Live.GetUID()
+		step.UID, step.Generation = p.Live.GetUID(), p.Live.GetGeneration()
 	}
 	c.plan.Objects = append(c.plan.Objects, step)
 }

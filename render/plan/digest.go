@@ -81,11 +81,22 @@ func (p Plan) Beyond(q Plan) []Change {
 		}
 		severity, ok := accepted[c.key()]
 		m, t := mine[c.Owner], theirs[c.Owner]
-		if !ok || Rank(c.Severity) > Rank(severity) || m.recreated > t.recreated || m.removed > t.removed {
+		ok = ok && Rank(c.Severity) <= Rank(severity)
+		if (!ok && !c.announced(q)) || m.recreated > t.recreated || m.removed > t.removed {
 			out = append(out, c)
 		}
 	}
 	return out
+}
+
+// announced reports whether c makes a template that a change of q refers to. A new template's name is a digest of its
+// content, and its machines are counted with the reference: that q has no change for the template itself means only that
+// an older one of the same content was still there when q was made.
+func (c Change) announced(q Plan) bool {
+	return c.Action == Create && c.Owner != "" && strings.HasSuffix(c.Object.Kind, "Template") &&
+		slices.ContainsFunc(q.Changes, func(d Change) bool {
+			return d.Action == Update && d.Owner == c.Owner && d.To == c.Object.Name
+		})
 }
 
 func (p Plan) foreignIn(q Plan) bool {

@@ -143,6 +143,9 @@ type Step struct {
 	// UID of the live object: carried by the apply and a precondition of the deletion, so that a stale plan fails instead
 	// of creating or deleting something else. Empty on Create.
 	UID types.UID
+	// Generation of the live object that the plan was computed from; another one is a stale plan. 0 on Create, and for
+	// kinds that have none.
+	Generation int64
 }
 
 // Plan is the changes from live to wanted of one cluster: a value, compared and approved by its digest.
