@@ -33,8 +33,10 @@ func Directory(files fs.FS, dir string) ([]Object, error) {
 	s := &scan{
 		files: files, memory: filesys.MakeFsInMemory(), loaded: map[string]*kustomization{},
 		docs: map[string][]Document{}, copied: map[string]bool{}, data: map[string][]byte{},
+		expense: expense{sizes: map[string]int{}},
 	}
-	s.visit(resolved, from)
+	s.visit(resolved, from, 0)
+	s.replace()
 	if len(s.errs) > 0 {
 		return nil, Join(Sort(s.errs))
 	}
@@ -176,36 +178,49 @@ type scan struct {
 	data   map[string][]byte
 	stack  []string
 
-	visits, size, inline, copyOps int
+	visits, size, inline int
 
-	errs []*Error
+	expense expense
+	errs    []*Error
 }
 
 func (s *scan) fail(from Origin, err error) {
 	s.errs = append(s.errs, At(from.Path, from.Line, err))
 }
 
-// visit goes through dir and what it refers to, as often as it is referred to: that is what the build will cost.
-func (s *scan) visit(dir string, from Origin) {
+// visit goes through dir and what it refers to, as often as it is referred to: that is what the build will cost. below is
+// the number of objects that are there already, for a component; the result is that of what comes of it.
+func (s *scan) visit(dir string, from Origin, below int) int {
 	if slices.Contains(s.stack, dir) {
 		s.fail(from, fmt.Errorf("directory %q refers to itself by way of %s", dir, strings.Join(s.stack, ", ")))
-		return
+		return below
 	}
 	if s.visits++; s.visits >= MaxDirectories {
 		if s.visits == MaxDirectories {
 			s.fail(from, fmt.Errorf("more than %d kustomizations, counted as often as they are referred to", MaxDirectories))
 		}
-		return
+		return below
 	}
 	k := s.load(dir, from)
-	if k == nil {
-		return
+	if k == nil || s.expense.over {
+		return below
 	}
+	s.charge(k, from)
+	objects := below + k.cost.objects
 	s.stack = append(s.stack, dir)
 	defer func() { s.stack = s.stack[:len(s.stack)-1] }()
 	for _, c := range k.children {
-		s.visit(c.dir, c.from)
+		if !c.component {
+			objects += s.visit(c.dir, c.from, 0)
+		}
 	}
+	for _, c := range k.children {
+		if c.component {
+			objects = s.visit(c.dir, c.from, objects)
+		}
+	}
+	s.transform(k, objects)
+	return objects
 }
 
 func (s *scan) isDir(name string) bool {
@@ -252,7 +267,7 @@ func (s *scan) copyFile(name string, from Origin) ([]byte, bool) {
 }
 
 // copyYAML is copyFile for a file that must be sound YAML.
-func (s *scan) copyYAML(name string, from Origin) ([]Document, bool) {
+func (s *scan) copyYAML(k *kustomization, name string, from Origin) ([]Document, bool) {
 	data, ok := s.copyFile(name, from)
 	if !ok {
 		return nil, false
@@ -260,6 +275,9 @@ func (s *scan) copyYAML(name string, from Origin) ([]Document, bool) {
 	docs, err := Split(name, data)
 	if err != nil {
 		s.fail(Origin{Path: name}, err)
+		return nil, false
+	}
+	if !s.mention(k, docs, from) {
 		return nil, false
 	}
 	for _, d := range docs {
@@ -290,7 +308,7 @@ func (s *scan) write(name string, data []byte, from Origin) {
 }
 
 // patchText checks a patch that stands in the kustomization itself.
-func (s *scan) patchText(from Origin, text string) {
+func (s *scan) patchText(k *kustomization, from Origin, text string) {
 	docs, err := Split(from.Path, []byte(text))
 	if err != nil {
 		if e, ok := errors.AsType[*Error](err); ok {
@@ -299,17 +317,17 @@ func (s *scan) patchText(from Origin, text string) {
 		s.fail(from, err)
 		return
 	}
-	s.copies(docs, from)
+	if s.mention(k, docs, from) {
+		s.patches(k, docs, from)
+	}
 }
 
-// copies bounds the copy operations of a build: each can double an object.
-func (s *scan) copies(docs []Document, from Origin) {
-	before := s.copyOps
+// patches charges what patches may do to each object that they select: put their text into it, or double it.
+func (s *scan) patches(k *kustomization, docs []Document, from Origin) {
 	for _, d := range docs {
 		v, _ := d.Value()
-		s.copyOps += copyOperations(v)
+		k.cost.copies += copyOperations(v)
+		k.cost.text += d.bytes
 	}
-	if before <= MaxCopies && s.copyOps > MaxCopies {
-		s.fail(from, fmt.Errorf("more than %d copy operations in JSON6902 patches: write the values out", MaxCopies))
-	}
+	s.within(k.cost, from)
 }

@@ -24,6 +24,8 @@ type Document struct {
 	Node *yaml.Node
 	// APIVersion, Kind, Namespace and Name, as far as they are there and are strings.
 	APIVersion, Kind, Namespace, Name string
+
+	nodes, bytes int // with aliases expanded
 }
 
 // Origin returns the place of the document.
@@ -43,6 +45,7 @@ func Split(path string, data []byte) (docs []Document, err error) {
 	if len(data) > MaxFileBytes {
 		return nil, At(path, 0, fmt.Errorf("the file is larger than %d MiB: split it", MaxFileBytes>>20))
 	}
+	total := &bounds{}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var root yaml.Node
@@ -60,7 +63,7 @@ func Split(path string, data []byte) (docs []Document, err error) {
 			return docs, At(path, root.Content[0].Line, fmt.Errorf("more than %d documents in one file: split it", MaxDocuments))
 		}
 		doc := Document{Path: path, Line: root.Content[0].Line, Node: root.Content[0]}
-		if err := (&bounds{}).check(doc.Node, 0); err != nil {
+		if doc.nodes, doc.bytes, err = expanded(doc.Node, total); err != nil {
 			return docs, At(path, doc.Line, err)
 		}
 		doc.APIVersion, doc.Kind = text(doc.Node, "apiVersion"), text(doc.Node, "kind")
@@ -84,9 +87,10 @@ func empty(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && (n.Tag == "!!null" || n.Tag == "") && n.Value == ""
 }
 
-// bounds counts a document's values with aliases expanded, so that a few lines cannot stand for gigabytes.
+// bounds counts a file's values with aliases expanded, so that a few lines cannot stand for gigabytes.
 type bounds struct {
 	nodes   int
+	bytes   int
 	aliases []*yaml.Node // being expanded
 }
 
@@ -96,6 +100,9 @@ func (b *bounds) check(n *yaml.Node, depth int) error {
 	}
 	if b.nodes++; b.nodes > MaxNodes {
 		return fmt.Errorf("more than %d values with aliases expanded: split it, or use fewer aliases", MaxNodes)
+	}
+	if b.bytes += len(n.Value) + len(n.Tag); b.bytes > MaxBuildBytes {
+		return fmt.Errorf("more than %d MiB with aliases expanded: split it, or use fewer aliases", MaxBuildBytes>>20)
 	}
 	if n.Kind == yaml.AliasNode {
 		if slices.Contains(b.aliases, n.Alias) {

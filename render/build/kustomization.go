@@ -17,13 +17,15 @@ type kustomization struct {
 	doc      Document
 	dir      string
 	tree     map[string]any
+	cost     cost
 	children []child // kustomizations that it refers to
 }
 
 // child is a directory that a kustomization refers to, and where it does so.
 type child struct {
-	dir  string
-	from Origin
+	dir       string
+	from      Origin
+	component bool // it changes the objects of who refers to it
 }
 
 // reader handles one field of a kustomization: it checks the value and returns the one that kustomize gets to see.
@@ -48,6 +50,7 @@ func readers() map[string]reader {
 		"configMapGenerator":    list(generator),
 		"secretGenerator":       list(generator),
 
+		"vars":                        refuse("they can grow without bound; use replacements"),
 		"openapi":                     refuse("it changes the schemas of every other build in the process; write JSON6902 patches instead"),
 		"generators":                  refuse("plugins are not run; use configMapGenerator, secretGenerator or plain files"),
 		"transformers":                refuse("plugins are not run; use patches, labels, images or replacements"),
@@ -58,7 +61,7 @@ func readers() map[string]reader {
 	}
 	for _, field := range []string{
 		"apiVersion", "kind", "metadata", "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels",
-		"commonAnnotations", "images", "imageTags", "replicas", "vars", "sortOptions", "generatorOptions", "buildMetadata",
+		"commonAnnotations", "images", "imageTags", "replicas", "sortOptions", "generatorOptions", "buildMetadata",
 	} {
 		out[field] = keep
 	}
@@ -94,6 +97,12 @@ func (s *scan) load(dir string, from Origin) *kustomization {
 		return nil
 	}
 	k := &kustomization{doc: doc, dir: dir, tree: tree}
+	k.cost.text = doc.bytes
+	for _, field := range []string{"namePrefix", "nameSuffix", "namespace"} {
+		affix, _ := tree[field].(string) // another type is kustomize's to refuse
+		k.cost.affixes += len(affix)
+	}
+	s.mention(k, []Document{doc}, doc.Origin())
 	s.check(k)
 	s.loaded[dir] = k
 	return k
@@ -239,8 +248,9 @@ func resource(s *scan, k *kustomization, field string, value any) any {
 		k.children = append(k.children, child{dir: name, from: k.at(field)})
 		return k.relative(name)
 	}
-	if docs, ok := s.copyYAML(name, k.at(field)); ok {
+	if docs, ok := s.copyYAML(k, name, k.at(field)); ok {
 		s.docs[name] = docs
+		s.holds(k, docs)
 	}
 	return k.relative(name)
 }
@@ -254,7 +264,7 @@ func component(s *scan, k *kustomization, field string, value any) any {
 		s.fail(k.at(field), fmt.Errorf("%s: %q is not a directory with a kustomization.yaml of kind Component", field, name))
 		return value
 	}
-	k.children = append(k.children, child{dir: name, from: k.at(field)})
+	k.children = append(k.children, child{dir: name, from: k.at(field), component: true})
 	return k.relative(name)
 }
 
@@ -263,7 +273,7 @@ func yamlFile(s *scan, k *kustomization, field string, value any) any {
 	if !ok {
 		return value
 	}
-	if docs, ok := s.copyYAML(name, k.at(field)); ok && len(docs) == 0 {
+	if docs, ok := s.copyYAML(k, name, k.at(field)); ok && len(docs) == 0 {
 		s.fail(k.at(field), fmt.Errorf("%s: %q is empty", field, name))
 	}
 	return k.relative(name)
@@ -276,9 +286,9 @@ func strategicMerge(s *scan, k *kustomization, field string, value any) any {
 	if !ok || !strings.ContainsAny(raw, "\n:{") || remote(raw) {
 		return patchFile(s, k, field, value)
 	}
-	s.patchText(k.at(field), raw)
+	s.patchText(k, k.at(field), raw)
 	s.inline++
-	name := path.Join(k.dir, fmt.Sprintf(".inline-%d.yaml", s.inline))
+	name := inlineName(k.dir, s.inline)
 	s.write(name, []byte(raw), k.at(field))
 	return k.relative(name)
 }
@@ -288,8 +298,8 @@ func patchFile(s *scan, k *kustomization, field string, value any) any {
 	if !ok {
 		return value
 	}
-	if docs, ok := s.copyYAML(name, k.at(field)); ok {
-		s.copies(docs, k.at(field))
+	if docs, ok := s.copyYAML(k, name, k.at(field)); ok {
+		s.patches(k, docs, k.at(field))
 	}
 	return k.relative(name)
 }
@@ -303,7 +313,10 @@ func patch(s *scan, k *kustomization, field string, value any) any {
 		m["path"] = patchFile(s, k, field+".path", p)
 	}
 	if text, ok := m["patch"].(string); ok {
-		s.patchText(k.at(field+".patch"), text)
+		s.patchText(k, k.at(field+".patch"), text)
+	}
+	if m["options"] != nil { // a patch may then change names
+		k.cost.affixes += k.cost.text
 	}
 	return m
 }
@@ -314,9 +327,24 @@ func replacement(s *scan, k *kustomization, field string, value any) any {
 		return value
 	}
 	if p, ok := m["path"]; ok {
-		m["path"] = yamlFile(s, k, field+".path", p)
+		m["path"] = replacementFile(s, k, field+".path", p)
+	} else {
+		k.replacements(m, k.at(field))
 	}
 	return m
+}
+
+func replacementFile(s *scan, k *kustomization, field string, value any) any {
+	name, ok := s.entry(k, field, value)
+	if !ok {
+		return value
+	}
+	docs, _ := s.copyYAML(k, name, k.at(field)) // reported
+	for _, d := range docs {
+		v, _ := d.Value()
+		k.replacements(v, k.at(field))
+	}
+	return k.relative(name)
 }
 
 func generator(s *scan, k *kustomization, field string, value any) any {
@@ -324,6 +352,7 @@ func generator(s *scan, k *kustomization, field string, value any) any {
 	if !ok {
 		return value
 	}
+	before := k.cost.bytes
 	if v := m["files"]; v != nil {
 		m["files"] = list(keyedFile)(s, k, field+".files", v)
 	}
@@ -333,6 +362,7 @@ func generator(s *scan, k *kustomization, field string, value any) any {
 	if v := m["env"]; v != nil {
 		m["env"] = dataFile(s, k, field+".env", v)
 	}
+	s.generates(k, field, k.doc.bytes+k.cost.bytes-before)
 	return m
 }
 
@@ -357,7 +387,9 @@ func dataFile(s *scan, k *kustomization, field string, value any) any {
 	if !ok {
 		return value
 	}
-	s.copyFile(name, k.at(field))
+	data, _ := s.copyFile(name, k.at(field)) // reported
+	k.cost.bytes += len(data)
+	s.within(k.cost, k.at(field))
 	return k.relative(name)
 }
 

@@ -8,12 +8,18 @@ const (
 	MaxDocuments = 2000
 	// MaxDepth is how deep maps and lists may be nested in a document.
 	MaxDepth = 100
-	// MaxNodes is the number of values in a document, with aliases counted as often as they are used.
+	// MaxNodes is the number of values in a file, with aliases counted as often as they are used.
 	MaxNodes = 500_000
+	// MaxBuildNodes is the number of values in one build, counted as often as files and aliases are used.
+	MaxBuildNodes = 1_000_000
 	// MaxBuildFiles is the number of files that one build may refer to.
 	MaxBuildFiles = 2000
-	// MaxBuildBytes is the size of all files that one build refers to.
+	// MaxBuildBytes is the size of all files that one build refers to, counted as often as files and aliases are used. It
+	// also bounds what one patch may make of the objects that it selects.
 	MaxBuildBytes = 32 << 20
+	// MaxSpreadBytes is what the patches, labels and replacements of one build may put into its objects: their size times
+	// the number of objects that they may select.
+	MaxSpreadBytes = 256 << 20
 	// MaxDirectories is how many kustomizations one build may visit, each counted as often as it is referred to.
 	MaxDirectories = 500
 	// MaxObjects is the number of objects that one build may yield.
@@ -22,5 +28,6 @@ const (
 	maxLinks = 40
 )
 
-// MaxCopies is how many copy operations the JSON6902 patches of one build may have: each can double an object.
-const MaxCopies = 10
+// MaxCopies is how many copy operations the JSON6902 patches of one build may have, and how many replacements that may
+// copy what others have made: each can double an object.
+const MaxCopies = 2

@@ -14,7 +14,7 @@ import (
 func Manifests(files fs.FS, paths []string) ([]Object, error) {
 	var out []Object
 	var errs []*Error
-	size := 0
+	size, nodes, expandedBytes := 0, 0, 0
 	for _, name := range paths {
 		data, err := ReadFile(files, name)
 		if err != nil {
@@ -27,6 +27,10 @@ func Manifests(files fs.FS, paths []string) ([]Object, error) {
 		docs, err := Split(name, data)
 		errs = append(errs, Flatten(name, err)...)
 		for _, d := range docs {
+			nodes, expandedBytes = nodes+d.nodes, expandedBytes+d.bytes
+			if nodes > MaxBuildNodes || expandedBytes > MaxBuildBytes {
+				return nil, At(name, d.Line, fmt.Errorf("more than %d values or %d MiB in one layer, with aliases expanded: split it", MaxBuildNodes, MaxBuildBytes>>20))
+			}
 			objs, wrong := d.objects()
 			out, errs = append(out, objs...), append(errs, wrong...)
 		}

@@ -127,7 +127,7 @@ func (p Patch) read(doc any) (selects selector, change changer, err error) {
 // each changes the selected objects; there must be one.
 func each(objs []*unstructured.Unstructured, selects selector, change changer) ([]*unstructured.Unstructured, error) {
 	out := make([]*unstructured.Unstructured, 0, len(objs))
-	matched := 0
+	matched, size := 0, 0
 	for _, o := range objs {
 		ok, err := selects(o)
 		if err != nil {
@@ -142,9 +142,17 @@ func each(objs []*unstructured.Unstructured, selects selector, change changer) (
 		if err != nil {
 			return nil, fmt.Errorf("patch %s %s: %w", o.GetKind(), o.GetName(), err)
 		}
-		if changed != nil {
-			out = append(out, changed)
+		if changed == nil {
+			continue
 		}
+		text, err := changed.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("patch %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+		if size += len(text); size > MaxBuildBytes {
+			return nil, fmt.Errorf("the objects that the patch selects come to more than %d MiB: make it smaller, or select fewer", MaxBuildBytes>>20)
+		}
+		out = append(out, changed)
 	}
 	if matched == 0 {
 		return nil, errors.New("the patch matches no object: check its target's kind and name" + there(objs))
