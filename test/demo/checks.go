@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -169,7 +170,12 @@ func (d *demo) gone(cluster string) func(context.Context) error {
 				return err
 			}
 		}
-		return nil
+		secrets := &corev1.SecretList{}
+		err := d.client.List(ctx, secrets, client.InNamespace(namespace), client.MatchingLabels{"cluster.x-k8s.io/cluster-name": cluster})
+		if err == nil && len(secrets.Items) > 0 {
+			err = fmt.Errorf("secret %s is left", secrets.Items[0].Name)
+		}
+		return err
 	}
 }
 

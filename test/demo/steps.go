@@ -184,7 +184,7 @@ func (d *demo) showLimit(ctx context.Context) error {
 	if err := d.until(ctx, promptness, "the deletion held", d.held("edge-03", &digest)); err != nil {
 		return err
 	}
-	d.show.say("The deletion is held, and edge-03 runs on. The Fleet shows the plan and its digest:")
+	d.show.say("The deletion is held, and edge-03 runs on. The Fleet shows the plan and its digest (an autoscaled pool counts with its maximum):")
 	if err := d.allTyped(ctx, status,
 		"kubectl get fleet production -n clusters -o custom-columns=SEVERITY:.status.plan.severity,PLAN:.status.plan.summary,DIGEST:.status.plan.digest",
 	); err != nil {
