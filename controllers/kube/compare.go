@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -106,7 +107,34 @@ func keeps(p plan.Pair, digest string) bool {
 	if digest != "" && p.Live.GetAnnotations()[v1alpha1.ContentDigestAnnotation] == digest {
 		return true
 	}
-	return p.DryRun != nil && reflect.DeepEqual(p.DryRun.Object["spec"], p.Live.Object["spec"])
+	return p.DryRun != nil && reflect.DeepEqual(measured(p.DryRun.Object["spec"]), measured(p.Live.Object["spec"]))
+}
+
+// quantities are fields of NutanixMachineTemplates that say the same in several ways, 8192Mi and 8Gi.
+var quantities = []string{"memorySize", "systemDiskSize", "diskSize"}
+
+// measured is a copy of a value with its quantities in one form.
+func measured(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, value := range v {
+			out[name] = measured(value)
+			if text, ok := value.(string); ok && slices.Contains(quantities, name) {
+				if q, err := resource.ParseQuantity(text); err == nil {
+					out[name] = q.AsDec().String()
+				}
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = measured(item)
+		}
+		return out
+	}
+	return v
 }
 
 // dryRun asks the API server, webhooks included, what applying want over live would store. The second result holds the
@@ -144,32 +172,6 @@ func (c Cluster) apply(ctx context.Context, want, live *unstructured.Unstructure
 		return nil, err
 	}
 	return o, nil
-}
-
-// refusal are the words with which the API server, a webhook or an admission policy refused an object for what it says;
-// empty when err is anything else. Words about a Secret are cut down to fields and kinds of mistake, since messages quote
-// values.
-func refusal(o *unstructured.Unstructured, err error) string {
-	var status apierrors.APIStatus
-	if err == nil || !errors.As(err, &status) {
-		return ""
-	}
-	s := status.Status()
-	denied := s.Code == 403 && strings.Contains(s.Message, "denied the request")
-	mistyped := strings.Contains(s.Message, "failed to create typed patch object") || strings.Contains(s.Message, "field not declared in schema")
-	if s.Code != 422 && !denied && !mistyped && !apierrors.IsBadRequest(err) {
-		return ""
-	}
-	if o.GetKind() != "Secret" {
-		return s.Message
-	}
-	words := []string{"the API server refuses this Secret"}
-	if s.Details != nil {
-		for _, cause := range s.Details.Causes {
-			words = append(words, fmt.Sprintf("%s (%s)", cause.Field, cause.Type))
-		}
-	}
-	return strings.Join(words, ": ")
 }
 
 func namespaceMissing(err error) bool {

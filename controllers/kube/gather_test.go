@@ -192,6 +192,11 @@ func TestTemplateKeepsItsNameWhileItsContentIsTheSame(t *testing.T) {
 	if !keeps(template(s, "other")) {
 		t.Error("the same content needs no new name, whatever digest is on it")
 	}
+	same := s
+	same.memory = "4096Mi"
+	if !keeps(template(same, "three")) {
+		t.Error("4096Mi is 4Gi, and another name would roll every machine")
+	}
 	if keeps(template(bigger, "two")) {
 		t.Error("other content under the same name rolls nothing")
 	}

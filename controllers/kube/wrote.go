@@ -48,7 +48,7 @@ func Edits(live, dryRun *unstructured.Unstructured) []Edit {
 		}
 		e := Edit{Object: plan.RefOf(live), Field: strings.TrimPrefix(strings.Join(d.field, ""), ".")}
 		e.Manager, e.At = lastWriter(live, d)
-		hidden := live.GetKind() == secretKind.Kind || slices.ContainsFunc(d.way, step.secret)
+		hidden := live.GetKind() == secretKind.Kind || slices.ContainsFunc(d.way, step.hidden)
 		e.Old, e.New = text(d.want, hidden), text(d.live, hidden)
 		edits = append(edits, e)
 	}
@@ -182,13 +182,7 @@ const (
 	changedValue = "changed"
 )
 
-// secretNames are parts of field names whose values are never shown. Files of a machine may hold anything.
-var secretNames = []string{"passw", "token", "key", "secret", "content", "credential"}
-
-func (s step) secret() bool {
-	name := strings.ToLower(s.name)
-	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(name, part) })
-}
+func (s step) hidden() bool { return plan.Hidden(s.name) }
 
 // text shows a value: scalars as JSON, anything else, or what is hidden, as "changed".
 func text(v any, hidden bool) string {

@@ -69,6 +69,15 @@ func TestComputeFields(t *testing.T) {
 			want:    config("{users: [{name: a, passwd: new}, {name: b, passwd: hidden}]}"),
 			changes: []string{`spec.template.spec.users[a].passwd: →changed`, `spec.template.spec.users[b]: →{"name":"b","passwd":"changed"}`},
 		},
+		"NewFile": {
+			reason: "a file that comes or goes shows no content either",
+			live:   config(`{files: [{path: /a, content: hush}]}`),
+			want:   config(`{files: [{path: /b, content: "hush!"}]}`),
+			changes: []string{
+				`spec.template.spec.files[/b]: →{"content":"5 bytes, ` + digestOf([]byte("hush!")) + `","path":"/b"}`,
+				`spec.template.spec.files[/a]: {"content":"4 bytes, ` + digestOf([]byte("hush")) + `","path":"/a"}→`,
+			},
+		},
 		"Secret": {
 			reason:  "data of Secrets shows as changed",
 			live:    "{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {password: b2xk}}",

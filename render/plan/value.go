@@ -17,8 +17,16 @@ const (
 	longestValue = 160
 )
 
-// secretFields are values that are never shown, whatever object they are in.
-var secretFields = []string{"passwd", "password", "token", "bearertoken", "apikey", "certificatekey"}
+// secretFields are parts of names of fields whose values are never shown, whatever object they are in.
+var secretFields = []string{"passw", "token", "apikey", "privatekey", "accesskey", "secretkey", "certificatekey", "clientsecret"}
+
+// bulkyFields may hold anything, also secrets: files of a machine. In plans they show as size and digest, so that one
+// content does not stand for another.
+var bulkyFields = []string{"content", "additionalconfig"}
+
+// Hidden reports whether the value of a field is not to be shown to people: passwords, tokens, keys, and the contents of
+// files.
+func Hidden(field string) bool { return isSecretField(field) || isBulkyField(field) }
 
 // show gives both sides of a delta for people: secret values as "changed", without a digest; long ones as size and
 // digest.
@@ -26,7 +34,7 @@ func show(kind string, d delta) (from, to string) {
 	if secret(kind, d.path) {
 		return "", changedValue
 	}
-	bulky := d.path[len(d.path)-1] == "content"
+	bulky := slices.ContainsFunc(d.path, isBulkyField)
 	from, to = display(d.from, d.hasFrom, bulky), display(d.to, d.hasTo, bulky)
 	if from == to {
 		// They differ only in what redact hides.
@@ -42,21 +50,27 @@ func secret(kind string, at path) bool {
 	return slices.ContainsFunc(at, isSecretField)
 }
 
+// isSecretField looks at names of fields only: what stands in brackets, such as the path of a file, somebody chose.
 func isSecretField(name string) bool {
-	return slices.Contains(secretFields, strings.ToLower(strings.Trim(name, "[]")))
+	return !strings.HasPrefix(name, "[") && slices.ContainsFunc(secretFields, func(part string) bool { return strings.Contains(strings.ToLower(name), part) })
 }
 
-// redact copies a value without what isSecretField names.
+func isBulkyField(name string) bool { return slices.Contains(bulkyFields, strings.ToLower(name)) }
+
+// redact copies a value without what isSecretField names, and with sizes and digests for what isBulkyField names.
 func redact(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, item := range v {
-			if isSecretField(k) {
+			switch text, isText := item.(string); {
+			case isSecretField(k):
 				out[k] = changedValue
-				continue
+			case isBulkyField(k) && isText:
+				out[k] = measure(text)
+			default:
+				out[k] = redact(item)
 			}
-			out[k] = redact(item)
 		}
 		return out
 	case []any:
@@ -82,10 +96,13 @@ func display(v any, ok, bulky bool) string {
 		return `""`
 	}
 	if bulky || len(s) > longestValue || strings.ContainsAny(s, "\n\r") {
-		return fmt.Sprintf("%d bytes, %s", len(s), digestOf([]byte(s)))
+		return measure(s)
 	}
 	return s
 }
+
+// measure stands for a value by its size and digest.
+func measure(s string) string { return fmt.Sprintf("%d bytes, %s", len(s), digestOf([]byte(s))) }
 
 // compact is JSON with sorted keys and no HTML escapes.
 func compact(v any) string {
