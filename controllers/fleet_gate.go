@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 	in := s.gateInput(r)
 	s.gated = plan.Gate(in)
 	if s.gated.Digest != "" && s.read() {
-		trailers, err := s.trailers(ctx)
+		trailers, err := s.trailers(ctx, r.Now())
 		if err != nil {
 			return err
 		}
@@ -106,7 +107,7 @@ func approved(o client.Object, recordedAt *metav1.Time, now time.Time) []string 
 const maxTrailerCommits = 50
 
 // trailers reads the approvals in the messages of the commits since the last attempted revision.
-func (s *scene) trailers(ctx context.Context) ([]string, error) {
+func (s *scene) trailers(ctx context.Context, now time.Time) ([]string, error) {
 	last, err := gitsource.ParseRevision(s.fleet.Status.LastAttemptedRevision)
 	if err != nil || last.Hash == s.revision.Hash {
 		return nil, nil //nolint:nilerr // an unreadable status means that there is no last revision to read from
@@ -119,7 +120,22 @@ func (s *scene) trailers(ctx context.Context) ([]string, error) {
 	for _, c := range commits {
 		digests = append(digests, trailersOf(c.Message)...)
 	}
-	return digests, nil
+	return slices.DeleteFunc(digests, func(digest string) bool { return s.void(digest, now) }), nil
+}
+
+// void says whether a digest names what is held and was first shown more than a week ago: an approval comes too late.
+func (s *scene) void(digest string, now time.Time) bool {
+	held := s.fleet.Status.Plan
+	if held.Digest == digest && held.RecordedAt != nil && plan.Expired(held.RecordedAt.Time, now) {
+		return true
+	}
+	for name := range s.mirrors {
+		held := s.records[name].Held
+		if held != nil && held.Digest == digest && plan.Expired(held.RecordedAt.Time, now) {
+			return true
+		}
+	}
+	return false
 }
 
 // trailersOf finds the approvals in the last paragraph of a commit message, where Git keeps trailers.

@@ -18,6 +18,9 @@ import (
 // remove stamps and deletes the mirrors whose removal passed the gate. Only with that stamp the cluster controller
 // touches what the cluster consists of.
 func (r *FleetReconciler) remove(ctx context.Context, s *scene) error {
+	if err := r.recall(ctx, s); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.removals)) {
 		g := s.removals[name]
 		if len(g.plan.Changes) == 0 {
@@ -64,6 +67,32 @@ func (r *FleetReconciler) removeOne(ctx context.Context, s *scene, name string, 
 		return fmt.Errorf("deleting: %w", err)
 	}
 	r.Recorder.Eventf(s.fleet, corev1.EventTypeNormal, v1alpha1.DeletingReason, "cluster %s: %s (%s)", name, g.plan.Summary(), s.revision)
+	return nil
+}
+
+// recall takes back what removals left behind that were accepted, not carried out to the end, and are no longer wanted,
+// as when the file came back: with their stamp, deleting the mirror by hand would delete the cluster.
+func (r *FleetReconciler) recall(ctx context.Context, s *scene) error {
+	if !s.read() {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
+		mirror, g := s.mirrors[name], s.removals[name]
+		goes := g != nil && g.keep == "" && len(g.plan.Changes) > 0
+		stamped := mirror.Annotations[v1alpha1.DeleteAtAnnotation] != "" || mirror.Annotations[v1alpha1.ReleaseAtAnnotation] != ""
+		if goes || !mirror.DeletionTimestamp.IsZero() || (!stamped && s.records[name].Removal == nil) {
+			continue
+		}
+		if err := r.records.put(ctx, s.key(name), map[string]any{keyRemoval: nil}); err != nil {
+			return fmt.Errorf("cluster %s: taking back its removal: %w", name, err)
+		}
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null,%q:null}}}`, v1alpha1.DeleteAtAnnotation, v1alpha1.ReleaseAtAnnotation)
+		bare := &v1alpha1.NutanixClusterSpec{ObjectMeta: metav1.ObjectMeta{Namespace: mirror.Namespace, Name: name}}
+		err := s.client.Patch(ctx, bare, client.RawPatch("application/merge-patch+json", patch), client.FieldOwner(v1alpha1.FleetFieldManager))
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("cluster %s: taking back its removal: %w", name, err)
+		}
+	}
 	return nil
 }
 

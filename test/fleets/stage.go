@@ -51,6 +51,9 @@ func Run(m *testing.M, p *rig.Package, c controllers.Options) int {
 	return rig.Run(m, p, world.Options{Managers: true, NoReconcile: true}, c)
 }
 
+// Group of an API version.
+func Group(apiVersion string) string { return strings.Split(apiVersion, "/")[0] }
+
 var stages, hosts atomic.Int32
 
 // Stage is a scene with a Git server that can go away, and a Prism Central of its own, so that names are free.

@@ -207,6 +207,7 @@ func TestExpired(t *testing.T) {
 	}
 	clock.Add(8 * 24 * time.Hour)
 	approve(s, edge.Name, held.Status.Plan.Digest)
+	s.Push("too late, too\n\nRefract-Approve: "+held.Status.Plan.Digest, nil)
 	here.Operator.Start(context.WithoutCancel(t.Context()))
 	looked(s)
 	if memory(s, edge.Name) != "4Gi" {
@@ -214,11 +215,11 @@ func TestExpired(t *testing.T) {
 	}
 	s.Refused(edge.Name, v1alpha1.LimitExceededReason)
 
-	// Taken back, the plan is shown anew and can be approved.
-	s.Edit(s.Cluster(edge.Name), fmt.Sprintf(`{"metadata":{"annotations":{%q:null,%q:null}}}`, v1alpha1.ApprovedPlanAnnotation, v1alpha1.ApprovedByAnnotation))
+	// The void approval is taken off, and the plan is shown anew and can be approved.
 	s.Within(fleets.Soon, "the plan is shown anew", func() error {
-		if at := s.Cluster(edge.Name).Status.Plan.RecordedAt; at == nil || at.Equal(held.Status.Plan.RecordedAt) {
-			return fmt.Errorf("recorded at %v", at)
+		c := s.Cluster(edge.Name)
+		if at := c.Status.Plan.RecordedAt; at == nil || at.Equal(held.Status.Plan.RecordedAt) || c.Annotations[v1alpha1.ApprovedPlanAnnotation] != "" {
+			return fmt.Errorf("recorded at %v, annotations %v", at, c.Annotations)
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -250,6 +251,51 @@ func TestStampsWrittenByHandDeleteNothing(t *testing.T) {
 			s.Same(kept, s.Inventory(edge.Name))
 		})
 	}
+}
+
+// TestRemovalTakenBackLeavesNoStamp has a removal stop between its stamp and the deletion, puts the file back, and then
+// deletes the mirror by hand.
+func TestRemovalTakenBackLeavesNoStamp(t *testing.T) {
+	t.Parallel()
+	s := fleets.New(t, &here)
+	edge := fleets.Edge("edge-01")
+	edge.DeletionPolicy = "Delete"
+	s.Create(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "no-delete"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{"refract.dev"}, Resources: []string{"*"}, Verbs: []string{"get", "list", "create", "update", "patch"}},
+		{APIGroups: []string{"", fleets.Group(fleets.Core), fleets.Group(fleets.ControlPlane), fleets.Group(fleets.Infrastructure), "bootstrap.cluster.x-k8s.io", "addons.cluster.x-k8s.io"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+	}})
+	s.Create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "no-delete"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.Namespace, Name: "deployer"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "no-delete"},
+	})
+	s.Launch(func(f *v1alpha1.Fleet) {
+		f.Spec.ServiceAccountName = "deployer"
+		f.Spec.Limits = v1alpha1.Limits{DeletedClusters: ptr.To[int32](10), PrunedPercent: ptr.To[int32](100)}
+	}, edge)
+	before, kept := s.Cluster(edge.Name), s.Inventory(edge.Name)
+	s.Push("remove it", map[string]string{fleets.File(edge): ""})
+	s.Fails(fleets.Production, "", "cannot delete")
+	if s.Cluster(edge.Name).Annotations[v1alpha1.DeleteAtAnnotation] == "" {
+		t.Fatal("it was not stamped")
+	}
+	s.Push("no, keep it", map[string]string{fleets.File(edge): edge.File()})
+	s.Ready(fleets.Production)
+	s.Within(fleets.Soon, "the stamp is taken back", func() error {
+		if a := s.Cluster(edge.Name).Annotations; a[v1alpha1.DeleteAtAnnotation] != "" {
+			return fmt.Errorf("annotations %v", a)
+		}
+		return nil
+	})
+	s.Remove(s.Cluster(edge.Name))
+	s.Within(fleets.Soon, "there is a new mirror", func() error {
+		if c := s.Cluster(edge.Name); c == nil || c.UID == before.UID {
+			return fmt.Errorf("%s", s.Says(fleets.Production))
+		}
+		return nil
+	})
+	s.Accepted(edge)
+	s.Same(kept, s.Inventory(edge.Name))
 }
 
 // TestSourceChanged points the Fleet somewhere that does not declare its clusters: kept, whatever their policy.
