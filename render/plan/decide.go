@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -94,7 +95,7 @@ func (g *gate) settled(name string, c ClusterInput) bool {
 		g.held[name] = holding{plan: p, reason: v1alpha1.ForbiddenReason, why: forbiddenMessage(p)}
 	case p.Digest() == "":
 		g.accept(name, false)
-	case c.Unfinished != nil && p.CoveredBy(c.Unfinished.Plan):
+	case c.Unfinished != nil && p.CoveredBy(c.Unfinished.Plan) && !c.anew():
 		g.accept(name, c.Unfinished.Approved)
 	case approved(p, c.Recorded, c.Approved) || approved(p, c.Recorded, g.in.Trailers) || g.fleetApproved(name, p):
 		g.accept(name, true)
@@ -110,6 +111,14 @@ func (g *gate) settled(name string, c ClusterInput) bool {
 	return true
 }
 
+// anew reports whether a plan may roll machines once more for another secret: it looks like the unfinished plan, and Git
+// is not what it was.
+func (c ClusterInput) anew() bool {
+	return cmp.Or(c.Cause, CauseGit) == CauseGit && slices.ContainsFunc(c.Plan.Changes, func(ch Change) bool {
+		return ch.Opaque && Rank(ch.Severity) >= Rank(v1alpha1.SeverityRollout)
+	})
+}
+
 // mustAsk says why a plan needs a person's word whatever the limits; "" when it does not.
 func mustAsk(p Plan, cause Cause) string {
 	severity := Rank(p.Severity())
@@ -118,8 +127,6 @@ func mustAsk(p Plan, cause Cause) string {
 		return "This would destroy a cluster, which always needs an approval."
 	case cause == CauseOperatorUpgrade && severity >= Rank(v1alpha1.SeverityRollout):
 		return "Git did not change: a new version of Refract renders this cluster differently, and that would touch machines."
-	case cause == CauseDrift && severity > Rank(v1alpha1.SeverityInPlace):
-		return "Git did not change: another hand changed the cluster, and putting that back would touch machines."
 	}
 	return ""
 }

@@ -27,7 +27,13 @@ func with(c ClusterInput, edit func(*ClusterInput)) ClusterInput {
 	return c
 }
 
-func limit(n int32) *int32 { return &n }
+func secretRoll(cluster string) Change {
+	c := rollout(cluster, "a", changedValue, 6)
+	c.Opaque = true
+	return c
+}
+
+func limit(n int32) *int32 { return new(n) }
 
 func deletions(names ...string) map[string]RemovalInput {
 	out := map[string]RemovalInput{}
@@ -98,6 +104,14 @@ func TestGate(t *testing.T) {
 				Plan: planOf("a", rollout("a", "a", "5Gi", 6)), Unfinished: unfinished("a", 8, false),
 			}}},
 			want: map[string]string{"a": "Accepted"},
+		},
+		"NextSecretWhileItRolls": {
+			reason: "another secret looks like the accepted one, and rolls the machines again",
+			in: GateInput{Clusters: map[string]ClusterInput{
+				"a": {Plan: planOf("a", secretRoll("a")), Unfinished: &Unfinished{Plan: planOf("a", secretRoll("a")), Recreated: 6}},
+				"b": {Plan: planOf("b", secretRoll("b")), Unfinished: &Unfinished{Plan: planOf("b", secretRoll("b"))}, Cause: CauseDrift},
+			}},
+			want: map[string]string{"a": "LimitExceeded", "b": "Accepted"},
 		},
 		"NextCommitWhileItRolls": {
 			reason: "more than was accepted is new",
@@ -212,15 +226,19 @@ func TestGate(t *testing.T) {
 			}}},
 			want: map[string]string{"a": "Accepted"},
 		},
-		"DriftRolls": {
-			reason: "putting it back would touch machines",
+		"DriftWithinLimits": {
+			reason: "what was accepted is put back as a push of it would be carried out",
 			in:     GateInput{Clusters: map[string]ClusterInput{"a": with(losing("a", 1), func(c *ClusterInput) { c.Cause = CauseDrift })}},
-			want:   map[string]string{"a": "ApprovalRequired"},
-			words:  map[string]string{"a": "another hand"},
+			want:   map[string]string{"a": "Accepted"},
+		},
+		"DriftBeyondLimits": {
+			reason: "putting it back touches more machines than a push may",
+			in:     GateInput{Clusters: map[string]ClusterInput{"a": with(losing("a", 9), func(c *ClusterInput) { c.Cause = CauseDrift })}},
+			want:   map[string]string{"a": "LimitExceeded"},
 		},
 		"DriftApproved": {
 			reason: "with a person's word it is put back",
-			in: GateInput{Clusters: map[string]ClusterInput{"a": with(losing("a", 1), func(c *ClusterInput) {
+			in: GateInput{Clusters: map[string]ClusterInput{"a": with(losing("a", 9), func(c *ClusterInput) {
 				c.Cause, c.Approved = CauseDrift, []string{c.Plan.Digest()}
 			})}},
 			want: map[string]string{"a": "Approved"},
