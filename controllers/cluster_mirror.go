@@ -23,9 +23,8 @@ func (r *ClusterReconciler) restore(ctx context.Context, v *view) error {
 	}
 	want := v.cluster.DeepCopy()
 	want.Spec = *v.record.Spec.DeepCopy()
-	want.Annotations = merged(want.Annotations, v.record.Accepted.Stamps)
 	a := v.record.Accepted
-	want.Annotations = merged(want.Annotations, map[string]string{v1alpha1.AcceptedDigestAnnotation: a.Inputs, v1alpha1.RevisionAnnotation: a.Revision})
+	want.Annotations = merged(merged(want.Annotations, a.Stamps), map[string]string{v1alpha1.AcceptedDigestAnnotation: a.Inputs})
 	if err := v.kube.Client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
 		return retry(v1alpha1.MirrorEditedReason, fmt.Errorf("the mirrored spec is not what was accepted, and putting it back failed: %w", err))
 	}

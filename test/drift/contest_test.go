@@ -122,6 +122,7 @@ func TestReferenceEdit(t *testing.T) {
 			if err := s.Looseness(cluster+"-workers", "77%"); err != nil {
 				t.Error("something was applied from edited references:", err)
 			}
+			s.Push("unrelated", map[string]string{"README.md": "Clusters."})
 			s.Door.Open()
 			s.Until("restored", hand.Refract, c.apiKind, c.name, func(o hand.Live) error { return o.Is(c.path, c.value) })
 			s.Tight(cluster + "-workers")
@@ -130,6 +131,11 @@ func TestReferenceEdit(t *testing.T) {
 			if now := s.Now("v1", "Secret", cluster+"-pc-credentials").GetResourceVersion(); now != credentials {
 				t.Error("the cluster's credentials were written")
 			}
+			// Accepted again at a later revision, the mirror still shows its own, and can be restored to it.
+			s.Kubectl("patch", "nutanixclusterspec", cluster, "--type=json", "-p", `[{"op":"replace","path":"/spec/nodePools/0/replicas","value":9}]`)
+			s.Said(cluster, v1alpha1.MirrorEditedReason, "kubectl-patch")
+			s.ClusterHas(cluster, v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.ProgressingReason, hand.Soon)
+			unchanged(t, s, cluster, written)
 		})
 	}
 }

@@ -65,8 +65,8 @@ spec: {infrastructureRef: {apiGroup: infrastructure.cluster.x-k8s.io, kind: Nuta
 			for _, o := range s.Objects(hand.ControlPlane, "KubeadmControlPlane", cluster) {
 				t.Errorf("%s was created beside it", o.GetName())
 			}
-			if name == "Pool" {
-				return // its selector is immutable: taking it over takes objectName and the same labels
+			if name != "HealthCheck" {
+				return // what is immutable in them is another than the file's
 			}
 			spec.Extra = "  adopt: true\n"
 			s.Change("take it over", spec)
@@ -86,7 +86,7 @@ func TestForeignAfterAcceptance(t *testing.T) {
 	s.InSync("leaves-1")
 	s.Kubectl("label", "machinehealthcheck", "leaves-1-workers", v1alpha1.ClusterLabel+"-")
 	have := s.ClusterHas("leaves-1", v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.AlreadyExistsReason, hand.Soon)
-	contains(t, message(have, v1alpha1.StalledCondition), "MachineHealthCheck/leaves-1-workers", "not ours", "kubectl-label")
+	contains(t, message(have, v1alpha1.StalledCondition), "MachineHealthCheck/leaves-1-workers", "not ours", "managed by refract")
 	s.Loosen("leaves-1-workers", "70%")
 	s.Kubectl("label", "machinehealthcheck", "leaves-1-workers", v1alpha1.ClusterLabel+"=leaves-1")
 	s.Tight("leaves-1-workers")
