@@ -208,6 +208,7 @@ func (c *computation) deltas(p Pair) []delta {
 func (c *computation) addField(p Pair, change Change, d delta, v verdict) {
 	change.Field = d.path.String()
 	change.From, change.To = show(change.Object.Kind, d)
+	change.Opaque = secret(change.Object.Kind, d.path) || holdsSecret(d.to)
 	change.Severity, change.Machines, change.UpTo, change.Reason = v.severity, v.machines, v.upTo, v.reason
 	c.add(p, change)
 }

@@ -229,6 +229,11 @@ func TestNoSecretAnywhere(t *testing.T) {
 	if strings.Contains(string(data), secret) || strings.Contains(plans[secret].Summary(), secret) {
 		t.Errorf("the secret is in the plan: %s", data)
 	}
+	for _, c := range plans[secret].Changes {
+		if c.Action == Update && !c.Opaque {
+			t.Errorf("%s %s is not said to hide anything", c.Object, c.Field)
+		}
+	}
 	if plans[secret].Digest() != plans["other"].Digest() {
 		t.Error("the digest depends on a secret value: it could be guessed from it")
 	}

@@ -86,7 +86,8 @@ func TestCoveredBy(t *testing.T) {
 		"WorseSeverity": {"", planOf("edge-01", func() Change { c := rollout("edge-01", "a", "6Gi", 1); c.Severity = v1alpha1.SeverityRemove; return c }()), false},
 		"LowerSeverity": {"", planOf("edge-01", func() Change { c := removal("edge-01", "b", 0); c.Severity = v1alpha1.SeverityInPlace; return c }()), true},
 		"OldTemplateGone": {"it changes nothing and comes only when the rest is done", planOf("edge-01", Change{
-			Action: Delete, Object: Ref{Kind: "NutanixMachineTemplate", Name: "old"}, To: "deleted", Severity: v1alpha1.SeverityNone}), true},
+			Action: Delete, Object: Ref{Kind: "NutanixMachineTemplate", Name: "old"}, To: "deleted", Severity: v1alpha1.SeverityNone,
+		}), true},
 		"Foreign": {"", Plan{Cluster: "edge-01", Foreign: []Foreign{{Object: Ref{Kind: "Cluster", Name: "edge-01"}}}}, false},
 	}
 	for name, tc := range cases {

@@ -10,14 +10,14 @@ import (
 )
 
 // object reads one object from YAML, indented with tabs as test tables are.
-func object(t testing.TB, text string) *unstructured.Unstructured {
-	t.Helper()
+func object(tb testing.TB, text string) *unstructured.Unstructured {
+	tb.Helper()
 	if text == "" {
 		return nil
 	}
 	out := map[string]any{}
 	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "\t", "")), &out); err != nil {
-		t.Fatalf("test object: %v\n%s", err, text)
+		tb.Fatalf("test object: %v\n%s", err, text)
 	}
 	return &unstructured.Unstructured{Object: out}
 }
@@ -29,32 +29,32 @@ const (
 )
 
 // thing is an object with a spec in YAML flow form.
-func thing(t testing.TB, api, kind, name, spec string) *unstructured.Unstructured {
-	t.Helper()
-	return object(t, fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {name: %s, namespace: clusters}, spec: %s}", api, kind, name, spec))
+func thing(tb testing.TB, api, kind, name, spec string) *unstructured.Unstructured {
+	tb.Helper()
+	return object(tb, fmt.Sprintf("{apiVersion: %s, kind: %s, metadata: {name: %s, namespace: clusters}, spec: %s}", api, kind, name, spec))
 }
 
-func controlPlane(t testing.TB, spec string) *unstructured.Unstructured {
-	t.Helper()
-	return thing(t, kcpAPI, "KubeadmControlPlane", "edge-01-kcp", spec)
+func controlPlane(tb testing.TB, spec string) *unstructured.Unstructured {
+	tb.Helper()
+	return thing(tb, kcpAPI, "KubeadmControlPlane", "edge-01-kcp", spec)
 }
 
-func pool(t testing.TB, spec string) *unstructured.Unstructured {
-	t.Helper()
-	return thing(t, coreAPI, "MachineDeployment", "edge-01-workers", spec)
+func pool(tb testing.TB, spec string) *unstructured.Unstructured {
+	tb.Helper()
+	return thing(tb, coreAPI, "MachineDeployment", "edge-01-workers", spec)
 }
 
 // autoscaledPool has the autoscaler's annotations with a maximum.
-func autoscaledPool(t testing.TB, limit, spec string) *unstructured.Unstructured {
-	t.Helper()
-	o := pool(t, spec)
+func autoscaledPool(tb testing.TB, limit, spec string) *unstructured.Unstructured {
+	tb.Helper()
+	o := pool(tb, spec)
 	o.SetAnnotations(map[string]string{autoscalerPrefix + "min-size": "1", autoscalerPrefix + "max-size": limit})
 	return o
 }
 
-func template(t testing.TB, name, memory string) *unstructured.Unstructured {
-	t.Helper()
-	return thing(t, infraAPI, "NutanixMachineTemplate", name, "{template: {spec: {memorySize: "+memory+", vcpuSockets: 2}}}")
+func template(tb testing.TB, name, memory string) *unstructured.Unstructured {
+	tb.Helper()
+	return thing(tb, infraAPI, "NutanixMachineTemplate", name, "{template: {spec: {memorySize: "+memory+", vcpuSockets: 2}}}")
 }
 
 // verdicts are one letter a machine: u up to date, r re-created, R re-created by an earlier roll anyway, "?" not known.

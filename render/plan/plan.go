@@ -109,6 +109,8 @@ type Change struct {
 	// To is the wanted value, "" when the field goes; for a whole object a digest of its content, for a secret value the
 	// word "changed". Long values are their size and digest.
 	To string `json:"to,omitempty"`
+	// Opaque: To does not tell the whole wanted value, since that holds secrets. Another wanted value may look the same.
+	Opaque bool `json:"opaque,omitempty"`
 	// Severity of this change.
 	Severity v1alpha1.Severity `json:"severity"`
 	// Machines of Owner that it re-creates (Rollout) or removes (Remove, Destroy). Changes of one owner and severity

@@ -84,6 +84,21 @@ func redact(v any) any {
 	}
 }
 
+// holdsSecret reports whether redact hides anything of a value.
+func holdsSecret(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, item := range v {
+			if isSecretField(k) || holdsSecret(item) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, holdsSecret)
+	}
+	return false
+}
+
 func display(v any, ok, bulky bool) string {
 	if !ok {
 		return ""
