@@ -265,11 +265,11 @@ func checkLevers(before, after any) error {
 			}
 		}
 	case []any:
+		var errs []error
 		for _, item := range after {
-			if err := checkLevers(nil, item); err != nil {
-				return err
-			}
+			errs = append(errs, checkLevers(nil, item))
 		}
+		return errors.Join(errs...)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func Cluster(in Inputs) (Unit, error) {
 	if err != nil {
 		return Unit{}, err
 	}
-	if err := checkIgnored(in.Cluster); err != nil {
+	if err = checkIgnored(in.Cluster); err != nil {
 		return Unit{}, s.clusterError(err)
 	}
 	objects, err := s.base()

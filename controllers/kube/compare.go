@@ -36,21 +36,27 @@ func (c Cluster) compare(ctx context.Context, want []*unstructured.Unstructured,
 				return nil, err
 			}
 		}
-		p, err := c.pair(ctx, w, live)
-		for range maxOvertaken {
-			if !errors.Is(err, errOvertaken) {
-				break
-			}
-			if live, err = c.get(ctx, plan.RefOf(w)); err == nil {
-				p, err = c.pair(ctx, w, live)
-			}
-		}
+		p, err := c.settledPair(ctx, w, live)
 		if err != nil {
 			return nil, err
 		}
 		pairs = append(pairs, p)
 	}
 	return pairs, nil
+}
+
+// settledPair looks again while others write.
+func (c Cluster) settledPair(ctx context.Context, want, live *unstructured.Unstructured) (plan.Pair, error) {
+	p, err := c.pair(ctx, want, live)
+	for range maxOvertaken {
+		if !errors.Is(err, errOvertaken) {
+			break
+		}
+		if live, err = c.get(ctx, plan.RefOf(want)); err == nil {
+			p, err = c.pair(ctx, want, live)
+		}
+	}
+	return p, err
 }
 
 func (c Cluster) pair(ctx context.Context, want, live *unstructured.Unstructured) (plan.Pair, error) {

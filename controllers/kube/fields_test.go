@@ -81,7 +81,7 @@ func TestEffective(t *testing.T) {
 			if tc.live != "" {
 				live = fromYAML(t, "kind: Thing\nspec: "+tc.live)
 				live.SetManagedFields([]metav1.ManagedFieldsEntry{{
-					Manager: v1alpha1.FieldManager, Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(cmp.Or(tc.owned, "{}"))},
+					Manager: v1alpha1.FieldManager, Operation: "Apply", FieldsV1: metav1.NewFieldsV1(cmp.Or(tc.owned, "{}")),
 				}})
 			}
 			var want any
