@@ -38,6 +38,7 @@ func (d *demo) byHand() {
 		d.show.command(command)
 	}
 	d.show.write("\n")
-	d.show.say("Ideas: scale a pool in a file and push; copy profiles/standard-1.0.0.yaml to 1.0.1 with another variable's default; delete a MachineDeployment; give two clusters one endpoint.")
+	d.show.say(`Ideas: scale a pool in a file and push; copy profiles/standard-1.0.0.yaml to 1.0.1 with another default of
+		ntpServer; give two clusters one endpoint; delete all of fleet/clusters. More in docs/demo.md.`)
 	d.show.say("refract: %s/refract, logs: %s/*.log", d.bin(), d.world.Dir())
 }
