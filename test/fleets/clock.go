@@ -3,13 +3,15 @@ package fleets
 import (
 	"sync/atomic"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 // Clock is the real time, moved ahead by what was added.
 type Clock struct{ ahead atomic.Int64 }
 
 // Now is the time.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *Clock) Now() time.Time { return clock.RealClock{}.Now().Add(time.Duration(c.ahead.Load())) }
 
 // Since is the time gone by since then.
 func (c *Clock) Since(then time.Time) time.Duration { return c.Now().Sub(then) }
