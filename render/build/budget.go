@@ -142,24 +142,28 @@ func (s *scan) replace() {
 	}
 	fed := 0
 	for _, r := range e.runs {
-		size := r.size
-		switch {
-		case size > 0:
-		case r.fromName && !names:
-			size = e.name + e.affixes
-		default:
-			size = e.sizes[r.kind] + e.text
-		}
-		if e.spread += r.objects * r.paths * size; e.spread > MaxSpreadBytes {
+		if e.spread += r.objects * r.paths * e.source(r.replacing, names); e.spread > MaxSpreadBytes {
 			s.exceed(r.from, "replacements may come to more than %d MiB: name fewer targets, or take a smaller source", MaxSpreadBytes>>20)
 		}
-		if feeds(r.replacing, sources) {
-			if fed++; fed > MaxCopies {
-				s.exceed(r.from, "more than %d replacements whose targets may be sources, too, so that they could double each time: "+
-					"give select a kind that is no source's, or write the values out", MaxCopies)
-			}
+		if !feeds(r.replacing, sources) {
+			continue
+		}
+		if fed++; fed > MaxCopies {
+			s.exceed(r.from, "more than %d replacements whose targets may be sources, too, so that they could double each time: "+
+				"give select a kind that is no source's, or write the values out", MaxCopies)
 		}
 	}
+}
+
+// source is the most bytes that a replacement may copy. names says that replacements may change names.
+func (e *expense) source(r replacing, names bool) int {
+	switch {
+	case r.size > 0:
+		return r.size
+	case r.fromName && !names:
+		return e.name + e.affixes
+	}
+	return e.sizes[r.kind] + e.text
 }
 
 // feeds says whether a replacement may change what some replacement copies from.
@@ -219,16 +223,6 @@ func isName(field string) bool {
 		return parts[0] == "" || strings.Contains(parts[0], "*")
 	}
 	return len(parts) == 1 || slices.Contains([]string{"name", "namespace", "*"}, parts[1])
-}
-
-// generates charges a generator: every file where it is mentioned.
-func (s *scan) generates(k *kustomization, field string, size int) {
-	kind := "ConfigMap"
-	if strings.HasPrefix(field, "secret") {
-		kind = "Secret"
-	}
-	k.cost.objects++
-	s.expense.sized(kind, size)
 }
 
 // expanded counts the values and bytes of a node with aliases expanded.

@@ -177,7 +177,7 @@ func TestApplyIsBounded(t *testing.T) {
 		Patch:  "- {op: add, path: /data/x, value: " + strings.Repeat("x", 60<<10) + "}",
 		Origin: build.Origin{Path: "p.yaml", Line: 1},
 	}})
-	if diff := cmp.Diff("p.yaml:1: the objects that the patch selects come to more than 32 MiB: make it smaller, or select fewer", message(err)); diff != "" {
+	if diff := cmp.Diff("p.yaml:1: the objects that the patch selects come to more than 8 MiB: make it smaller, or select fewer", message(err)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

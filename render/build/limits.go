@@ -14,9 +14,10 @@ const (
 	MaxBuildNodes = 1_000_000
 	// MaxBuildFiles is the number of files that one build may refer to.
 	MaxBuildFiles = 2000
-	// MaxBuildBytes is the size of all files that one build refers to, counted as often as files and aliases are used. It
-	// also bounds what one patch may make of the objects that it selects.
+	// MaxBuildBytes is the size of all files that one build refers to, counted as often as files and aliases are used.
 	MaxBuildBytes = 32 << 20
+	// MaxPatchedBytes is the size, as JSON, of all objects that one patch selects, after it: no layer may have more.
+	MaxPatchedBytes = 8 << 20
 	// MaxSpreadBytes is what the patches, labels and replacements of one build may put into its objects: their size times
 	// the number of objects that they may select.
 	MaxSpreadBytes = 256 << 20

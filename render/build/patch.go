@@ -149,8 +149,8 @@ func each(objs []*unstructured.Unstructured, selects selector, change changer) (
 		if err != nil {
 			return nil, fmt.Errorf("patch %s %s: %w", o.GetKind(), o.GetName(), err)
 		}
-		if size += len(text); size > MaxBuildBytes {
-			return nil, fmt.Errorf("the objects that the patch selects come to more than %d MiB: make it smaller, or select fewer", MaxBuildBytes>>20)
+		if size += len(text); size > MaxPatchedBytes {
+			return nil, fmt.Errorf("the objects that the patch selects come to more than %d MiB: make it smaller, or select fewer", MaxPatchedBytes>>20)
 		}
 		out = append(out, changed)
 	}

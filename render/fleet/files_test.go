@@ -30,7 +30,7 @@ func TestNothingVanishes(t *testing.T) {
 			"fleet/all/x/y.yml:1: " + strings.Replace(unread, "NutanixClusterSpec edge-01", "CloudAccount x", 1),
 		},
 		"Unknown": {
-			"what it is is not known",
+			"its kind has another form in that version",
 			exact + "-- fleet/all/kustomization.yaml --\nresources: []\n-- fleet/all/y.yaml --\napiVersion: refract.dev/v1beta1\nkind: X\n", 1,
 			`fleet/all/y.yaml:1: apiVersion "refract.dev/v1beta1" is not known: use refract.dev/v1alpha1`,
 		},
