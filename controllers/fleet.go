@@ -47,6 +47,9 @@ type FleetReconciler struct {
 	support *support
 	inputs  *inputsReader
 
+	// claims has newcomers of all Fleets come one at a time, so that no two take the same name or endpoint.
+	claims sync.Mutex
+
 	mu     sync.Mutex
 	memory map[client.ObjectKey]*fleetMemory
 }

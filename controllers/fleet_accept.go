@@ -87,6 +87,13 @@ func (s *scene) key(name string) client.ObjectKey {
 
 func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) error {
 	mirror, rec := s.mirrors[p.name], s.records[p.name]
+	if mirror == nil && p.declared != nil {
+		r.claims.Lock() // until the mirror is there for others to see
+		defer r.claims.Unlock()
+		if err := r.claim(ctx, s, p); err != nil {
+			return err
+		}
+	}
 	entry, err := newEntry(p.flow.Plan, p.inputs, p.flow.Rendered, s.revision.String(), nil, r.Now())
 	if err != nil {
 		return err
@@ -131,6 +138,23 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 	}
 	if !p.flow.Plan.Empty() {
 		r.Recorder.Eventf(s.fleet, corev1.EventTypeNormal, v1alpha1.AcceptedReason, "cluster %s: %s (%s)", p.name, p.flow.Plan.Summary(), s.revision)
+	}
+	return nil
+}
+
+// claim looks again whether a newcomer's name and endpoint are free: another Fleet may have taken them since this
+// reconcile began, and then it begins anew.
+func (r *FleetReconciler) claim(ctx context.Context, s *scene, p *proposal) error {
+	clusters, accounts := &v1alpha1.NutanixClusterSpecList{}, &v1alpha1.CloudAccountList{}
+	if err := r.Reader.List(ctx, clusters); err != nil {
+		return fmt.Errorf("listing NutanixClusterSpecs: %w", err)
+	}
+	if err := r.Reader.List(ctx, accounts); err != nil {
+		return fmt.Errorf("listing CloudAccounts: %w", err)
+	}
+	now := &scene{fleet: s.fleet, fleets: s.fleets, all: clusters.Items, accounts: accounts.Items}
+	if err := now.taken(p.declared, now.addressOf); err != nil {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("nutanixclusterspecs").GroupResource(), p.name, err)
 	}
 	return nil
 }

@@ -79,3 +79,46 @@ func TestTwoNamespacesClaimOneName(t *testing.T) {
 		})
 	}
 }
+
+// TestFleetsThatStartTogether has Fleets of several namespaces declare the same names on one Prism Central at the same
+// moment: each name is made once.
+func TestFleetsThatStartTogether(t *testing.T) {
+	t.Parallel()
+	var stages []*fleets.Stage
+	names := []string{"edge-01", "edge-02", "edge-03"}
+	for range 4 {
+		s := fleets.New(t, &here)
+		if len(stages) > 0 {
+			s.Prism = stages[0].Prism
+		}
+		files := s.Files()
+		for _, n := range names {
+			c := fleets.Edge(n)
+			files[fleets.File(c)] = c.File()
+		}
+		s.Push("a fleet", files)
+		stages = append(stages, s)
+	}
+	for _, s := range stages {
+		s.Start(fleets.Production, nil)
+	}
+	for _, s := range stages {
+		s.Within(fleets.Soon, "the Fleet has made up its mind", func() error {
+			if f := s.Fleet(fleets.Production); f.Status.LastAttemptedRevision == "" {
+				return fmt.Errorf("%s", s.Says(fleets.Production))
+			}
+			return nil
+		})
+	}
+	for _, n := range names {
+		made := 0
+		for _, s := range stages {
+			if s.Cluster(n) != nil {
+				made++
+			}
+		}
+		if made != 1 {
+			t.Errorf("%s was made %d times", n, made)
+		}
+	}
+}
