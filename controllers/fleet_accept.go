@@ -23,9 +23,12 @@ func (r *FleetReconciler) accept(ctx context.Context, s *scene) error {
 	for _, name := range slices.Sorted(maps.Keys(s.proposed)) {
 		p := s.proposed[name]
 		var err error
-		if p.held != nil {
+		switch {
+		case p.held != nil:
 			err = r.recordHeld(ctx, s, p)
-		} else {
+		case p.declared != nil && s.mirrors[name] == nil:
+			err = r.acceptNew(ctx, s, p)
+		default:
 			err = r.acceptOne(ctx, s, p)
 		}
 		if err != nil {
@@ -87,13 +90,6 @@ func (s *scene) key(name string) client.ObjectKey {
 
 func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) error {
 	mirror, rec := s.mirrors[p.name], s.records[p.name]
-	if mirror == nil && p.declared != nil {
-		r.claims.Lock() // until the mirror is there for others to see
-		defer r.claims.Unlock()
-		if err := r.claim(ctx, s, p); err != nil {
-			return err
-		}
-	}
 	entry, err := newEntry(p.flow.Plan, p.inputs, p.flow.Rendered, s.revision.String(), nil, r.Now())
 	if err != nil {
 		return err
@@ -140,6 +136,17 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 		r.Recorder.Eventf(s.fleet, corev1.EventTypeNormal, v1alpha1.AcceptedReason, "cluster %s: %s (%s)", p.name, p.flow.Plan.Summary(), s.revision)
 	}
 	return nil
+}
+
+// acceptNew accepts a cluster that has no mirror yet. Newcomers come one at a time, until their mirror is there for others
+// to see.
+func (r *FleetReconciler) acceptNew(ctx context.Context, s *scene, p *proposal) error {
+	r.claims.Lock()
+	defer r.claims.Unlock()
+	if err := r.claim(ctx, s, p); err != nil {
+		return err
+	}
+	return r.acceptOne(ctx, s, p)
 }
 
 // claim looks again whether a newcomer's name and endpoint are free: another Fleet may have taken them since this

@@ -92,6 +92,12 @@ func TestSourceAwayIsNotAnEmptyFleet(t *testing.T) {
 			before := s.Fleet(fleets.Production).Status.LastAppliedRevision
 			c.away(s)
 			f := s.Fails(fleets.Production, c.reason)
+			// What passes by itself is retried with backoff; all else waits for a person, and for the interval.
+			if c.reason == v1alpha1.RepositoryUnreachableReason {
+				s.FleetHas(fleets.Production, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.ProgressingWithRetryReason, fleets.Soon)
+			} else {
+				s.FleetHas(fleets.Production, v1alpha1.StalledCondition, metav1.ConditionTrue, c.reason, fleets.Soon)
+			}
 			if f.Status.LastAppliedRevision != before {
 				t.Errorf("applied %s", f.Status.LastAppliedRevision)
 			}
