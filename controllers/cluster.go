@@ -327,7 +327,7 @@ func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
 	if v.record.Accepted != nil && v.record.Accepted.Inputs == v.digest {
 		rendered = v.record.rendered()
 	}
-	p, err := flow.Propose(ctx, v.inputs, v.kube, rendered, plan.Options{Ignore: v.kube.Rules(), Recreate: v.record.Gone})
+	p, err := flow.Propose(ctx, v.inputs, v.kube, rendered, plan.Options{Recreate: v.record.Gone})
 	if err != nil {
 		if known := new(build.Error); errors.As(err, &known) {
 			return stall(v1alpha1.RenderFailedReason, "%w", err)

@@ -224,7 +224,7 @@ func (r *FleetReconciler) plan(ctx context.Context, s *scene, p *proposal) error
 	if rec.known() && rec.Accepted.Inputs == p.inputs {
 		rendered = rec.rendered()
 	}
-	proposed, err := flow.Propose(ctx, in, gather, rendered, plan.Options{Ignore: gather.Rules(), Recreate: rec.Gone})
+	proposed, err := flow.Propose(ctx, in, gather, rendered, plan.Options{Recreate: rec.Gone})
 	if err != nil {
 		if known := new(build.Error); errors.As(err, &known) {
 			return stall(v1alpha1.InvalidReason, "%w", err)

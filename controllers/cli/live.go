@@ -145,7 +145,7 @@ func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, err
 		Client: s.client, Reader: s.client, Namespace: s.namespace, Name: c.Object.Name,
 		Ignore: c.Object.Spec.DriftIgnore, Adopt: c.Object.Spec.Adopt,
 	}
-	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Ignore: live.Rules(), Recreate: s.gone(c.Object.Name)})
+	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Recreate: s.gone(c.Object.Name)})
 	return one.Plan, err
 }
 

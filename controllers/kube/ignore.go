@@ -20,13 +20,10 @@ func DefaultIgnore() []v1alpha1.DriftIgnore {
 	}
 }
 
-// Rules are all fields that belong to somebody else: the defaults and the cluster's own, for plan.Options.Ignore.
-func (c Cluster) Rules() []v1alpha1.DriftIgnore { return slices.Concat(DefaultIgnore(), c.Ignore) }
-
 // ignored are the JSON pointers that belong to somebody else on one object.
 func (c Cluster) ignored(o *unstructured.Unstructured) [][]string {
 	var pointers [][]string
-	for _, rule := range c.Rules() {
+	for _, rule := range slices.Concat(DefaultIgnore(), c.Ignore) {
 		if rule.Kind != o.GetKind() || (rule.Name != "" && rule.Name != o.GetName()) {
 			continue
 		}

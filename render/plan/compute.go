@@ -151,7 +151,7 @@ func (c *computation) create(p Pair, ref Ref) {
 	}
 	v := c.creation(p, own)
 	c.add(p, Change{
-		Object: ref, Action: Create, To: contentDigest(ref.Kind, substance(p.Want, nil)), Severity: v.severity,
+		Object: ref, Action: Create, To: contentDigest(ref.Kind, substance(p.Want)), Severity: v.severity,
 		Machines: v.machines, UpTo: v.upTo, Owner: own.name, Reason: v.reason,
 	})
 }
@@ -189,19 +189,15 @@ func (c *computation) update(p Pair, ref Ref) {
 	}
 }
 
-// deltas compares live with what the API server would store, or, where it was not asked, with what is wanted. What was
-// asked is shown whatever driftIgnore says: the shell left those fields out of Want, so a difference would be written.
+// deltas compares live with what the API server would store, or, where it was not asked, with what is wanted. Fields of
+// driftIgnore are none of its business: the shell left them out of what it asked for, so a difference would be written.
 func (c *computation) deltas(p Pair) []delta {
 	d := differ{subset: p.DryRun == nil && !c.options.Rendered}
 	target := p.DryRun
 	if target == nil {
 		target = p.Want
 	}
-	var ignore []v1alpha1.DriftIgnore
-	if p.DryRun == nil {
-		ignore = c.options.Ignore
-	}
-	d.compare(nil, side{substance(p.Live, ignore), true}, side{substance(target, ignore), true})
+	d.compare(nil, side{substance(p.Live), true}, side{substance(target), true})
 	return d.deltas
 }
 

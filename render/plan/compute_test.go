@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/refract-dev/refract/api/v1alpha1"
 )
 
 func TestComputeFields(t *testing.T) {
@@ -110,25 +109,6 @@ func TestComputeFields(t *testing.T) {
 			options:   Options{Rendered: true},
 			changes:   []string{"spec.template.spec.format: cloud-config→"},
 		},
-		"DriftIgnore": {
-			reason:    "ignored fields are not compared, others of the object are",
-			live:      config("{format: a, verbosity: 1, files: [{path: /a, owner: x}]}"),
-			want:      config("{format: b, verbosity: 2, files: [{path: /a, owner: y}]}"),
-			predicted: true,
-			options: Options{Ignore: []v1alpha1.DriftIgnore{
-				{Kind: "KubeadmConfigTemplate", Paths: []string{"/spec/template/spec/format", "/spec/template/spec/files/0/owner", "/no/such/field"}},
-				{Kind: "KubeadmConfigTemplate", Name: "other", Paths: []string{"/spec/template/spec/verbosity"}},
-				{Kind: "Cluster", Paths: []string{"/spec"}},
-			}},
-			changes: []string{"spec.template.spec.verbosity: 1→2"},
-		},
-		"DriftIgnoreHidesNoWrite": {
-			reason:  "what the dry run would change is shown, whatever the rules say",
-			live:    config("{files: [a]}"),
-			want:    config("{files: [b]}"),
-			options: Options{Ignore: []v1alpha1.DriftIgnore{{Kind: "KubeadmConfigTemplate", Paths: []string{"/spec/template/spec/files/0"}}}},
-			changes: []string{"spec.template.spec.files[0]: a→b"},
-		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -197,7 +177,7 @@ func TestComputeLeavesItsInputAlone(t *testing.T) {
 	live, want := template(t, "a", "4Gi"), template(t, "a", "6Gi")
 	live.SetManagedFields(nil)
 	before := live.DeepCopy()
-	Compute([]Pair{changed(live, want)}, Options{Ignore: []v1alpha1.DriftIgnore{{Kind: "NutanixMachineTemplate", Paths: []string{"/spec"}}}})
+	Compute([]Pair{changed(live, want)}, Options{})
 	if diff := cmp.Diff(before.Object, live.Object); diff != "" {
 		t.Errorf("Compute changed the live object (-before +after):\n%s", diff)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -41,9 +40,8 @@ var unownedMetadata = []string{
 // unshownAnnotations are stamps on an object, not part of what it says.
 var unshownAnnotations = []string{v1alpha1.ContentDigestAnnotation, "kubectl.kubernetes.io/last-applied-configuration"}
 
-// substance is a canonical copy of what counts in o: no status, nothing that the API server or others own, nothing that
-// a driftIgnore rule names.
-func substance(o *unstructured.Unstructured, ignore []v1alpha1.DriftIgnore) map[string]any {
+// substance is a canonical copy of what counts in o: no status, nothing that the API server or others own.
+func substance(o *unstructured.Unstructured) map[string]any {
 	content, _ := canon(o.Object).(map[string]any)
 	without(content, "status", "apiVersion", "kind")
 	if meta, ok := content["metadata"].(map[string]any); ok {
@@ -55,47 +53,12 @@ func substance(o *unstructured.Unstructured, ignore []v1alpha1.DriftIgnore) map[
 			}
 		}
 	}
-	for _, rule := range ignore {
-		if rule.Kind != o.GetKind() || (rule.Name != "" && rule.Name != o.GetName()) {
-			continue
-		}
-		for _, pointer := range rule.Paths {
-			drop(content, strings.Split(strings.TrimPrefix(pointer, "/"), "/"))
-		}
-	}
 	return content
 }
 
 func without(m map[string]any, fields ...string) {
 	for _, field := range fields {
 		delete(m, field)
-	}
-}
-
-// pointerEscapes undoes the two escapes of RFC 6901.
-var pointerEscapes = strings.NewReplacer("~1", "/", "~0", "~")
-
-// drop removes what a JSON pointer leads to. A list item is emptied, not removed, so that the others keep their place.
-func drop(value any, pointer []string) {
-	token := pointerEscapes.Replace(pointer[0])
-	last := len(pointer) == 1
-	switch v := value.(type) {
-	case map[string]any:
-		if last {
-			delete(v, token)
-		} else if next, ok := v[token]; ok {
-			drop(next, pointer[1:])
-		}
-	case []any:
-		i, err := strconv.Atoi(token)
-		if err != nil || i < 0 || i >= len(v) {
-			return
-		}
-		if last {
-			v[i] = nil
-		} else {
-			drop(v[i], pointer[1:])
-		}
 	}
 }
 

@@ -168,9 +168,6 @@ type Plan struct {
 type Options struct {
 	// Cluster by name.
 	Cluster string
-	// Ignore are the cluster's driftIgnore rules with the defaults: these fields are not compared where the API server
-	// was not asked. Where it was, Want comes without them.
-	Ignore []v1alpha1.DriftIgnore
 	// Recreate: the Cluster existed and was deleted by another hand, so creating it is a Destroy.
 	Recreate bool
 	// Restore: Want was accepted before and neither Git nor the operator changed, so this is drift. Putting an endpoint,
