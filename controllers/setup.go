@@ -82,6 +82,10 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
+	cached, err := cacheOptions(config)
+	if err != nil {
+		return err
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Logger: o.Log,
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
@@ -90,7 +94,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		LeaderElectionID:              "refract.dev",
 		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cacheOptions(),
+		Cache:                         cached,
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 		Controller:                    controllerOptions(o),
 	})

@@ -11,7 +11,6 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -40,17 +39,6 @@ func controllerOptions(o Options) config.Controller {
 
 func limiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](backoffBase, backoffMax)
-}
-
-// cacheOptions keep of other people's objects only metadata, and only of those that carry a label of ours or, for
-// Machines, of Cluster API.
-func cacheOptions() cache.Options {
-	by := map[client.Object]cache.ByObject{}
-	for _, kind := range inventoryKinds {
-		by[partial(kind)] = cache.ByObject{Label: has(v1alpha1.ClusterLabel)}
-	}
-	by[partial(machineGVK)] = cache.ByObject{Label: has("cluster.x-k8s.io/cluster-name")}
-	return cache.Options{ByObject: by, DefaultTransform: cache.TransformStripManagedFields()}
 }
 
 func has(label string) labels.Selector {
