@@ -160,7 +160,7 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 	if v.record, err = r.records.get(ctx, key); err != nil {
 		return err
 	}
-	if err := r.findFleet(ctx, v); err != nil {
+	if err = r.findFleet(ctx, v); err != nil {
 		return err
 	}
 	r.sayFleet(v)

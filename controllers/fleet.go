@@ -157,7 +157,11 @@ func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.R
 		f.Status.LastAppliedRevision = s.revision.String()
 		r.settle(f, s)
 	}
-	return conclude(f, err, "", "applied "+f.Status.LastAppliedRevision, interval(f))
+	ready := "applied " + f.Status.LastAppliedRevision
+	if s != nil {
+		ready += s.keptWithoutFile()
+	}
+	return conclude(f, err, "", ready, interval(f))
 }
 
 // interval between two looks, at least a second.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -89,33 +90,19 @@ func (s *scene) key(name string) client.ObjectKey {
 }
 
 func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) error {
-	mirror, rec := s.mirrors[p.name], s.records[p.name]
-	entry, err := newEntry(p.flow.Plan, p.inputs, p.flow.Rendered, s.revision.String(), nil, r.Now())
+	mirror := s.mirrors[p.name]
+	entry, err := s.entryOf(p, r.Now())
 	if err != nil {
 		return err
 	}
-	if open := rec.unfinished(); open != nil {
-		entry.Recreated, entry.Removed = open.Recreated, open.Removed
-	}
-	if p.decision.Approved {
-		entry.ApprovedBy = s.approver(mirror)
-	}
-	entry.Account = s.fleet.Spec.ServiceAccountName
-	if p.declared == nil {
-		entry.Revision = rec.Accepted.Revision
-	}
 	values := map[string]any{keyAccepted: entry, keyHeld: nil, keyWish: nil, keyRemoval: nil}
-	if rec.Gone {
+	if s.records[p.name].Gone {
 		values[keyGone], values[keyApplied] = nil, nil // its re-creation was approved
-	}
-	if rec.known() {
-		entry.Stamps = rec.Accepted.Stamps
 	}
 	if p.declared != nil {
 		if err := r.mirrorReferences(ctx, s, p.declared); err != nil {
 			return err
 		}
-		entry.Stamps = stampsOf(s.mirrorOf(mirror, p))
 		values[keySpec] = p.declared.Object.Spec
 	}
 	if err := r.records.put(ctx, s.key(p.name), values); err != nil {
@@ -136,6 +123,28 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 		r.Recorder.Eventf(s.fleet, corev1.EventTypeNormal, v1alpha1.AcceptedReason, "cluster %s: %s (%s)", p.name, p.flow.Plan.Summary(), s.revision)
 	}
 	return nil
+}
+
+// entryOf is what is recorded of an accepted plan. What a cluster asked for itself comes from where its spec came from.
+func (s *scene) entryOf(p *proposal, now time.Time) (*entry, error) {
+	mirror, rec := s.mirrors[p.name], s.records[p.name]
+	e, err := newEntry(p.flow.Plan, p.inputs, p.flow.Rendered, s.revision.String(), nil, now)
+	if err != nil {
+		return nil, err
+	}
+	if open := rec.unfinished(); open != nil {
+		e.Recreated, e.Removed = open.Recreated, open.Removed
+	}
+	if p.decision.Approved {
+		e.ApprovedBy = s.approver(mirror)
+	}
+	e.Account = s.fleet.Spec.ServiceAccountName
+	if p.declared == nil {
+		e.Revision, e.Stamps = rec.Accepted.Revision, rec.Accepted.Stamps
+	} else {
+		e.Stamps = stampsOf(s.mirrorOf(mirror, p))
+	}
+	return e, nil
 }
 
 // acceptNew accepts a cluster that has no mirror yet. Newcomers come one at a time, until their mirror is there for others

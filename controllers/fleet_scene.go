@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -275,6 +276,21 @@ func (s *scene) verdict() error {
 		return stall(v1alpha1.ClustersHeldReason, "%s", summarizeHeld(s, held))
 	}
 	return nil
+}
+
+// keptWithoutFile names the clusters that are kept although their files are gone, by the mirrors' own words, so that it
+// is said between two looks as well.
+func (s *scene) keptWithoutFile() string {
+	var kept []string
+	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
+		if reasonOf(s.mirrors[name], v1alpha1.SourceAcceptedCondition) == v1alpha1.FileRemovedReason {
+			kept = append(kept, name)
+		}
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d clusters are kept although their files are gone: %s", len(kept), strings.Join(kept[:min(len(kept), 10)], ", "))
 }
 
 // failed is why a cluster could not be planned although nothing is wrong with it: to be tried again. The others went on.

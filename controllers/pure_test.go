@@ -65,8 +65,10 @@ func TestContest(t *testing.T) {
 	if changed("one", 0) || changed("one", time.Minute) || changed("other", 2*time.Minute) || changed("one", 11*time.Minute) {
 		t.Error("contested before one manager made three changes in ten minutes")
 	}
-	if changed("one", 12*time.Minute) || changed("one", 12*time.Minute) {
-		t.Error("a change that is seen twice counts twice")
+	for range 2 {
+		if changed("one", 12*time.Minute) {
+			t.Error("a change that is seen twice counts twice")
+		}
 	}
 	if !changed("one", 13*time.Minute) {
 		t.Error("three changes in ten minutes are not contested")
