@@ -132,6 +132,7 @@ func TestReferenceEdit(t *testing.T) {
 				t.Error("the cluster's credentials were written")
 			}
 			// Accepted again at a later revision, the mirror still shows its own, and can be restored to it.
+			s.Door.Shut()
 			s.Kubectl("patch", "nutanixclusterspec", cluster, "--type=json", "-p", `[{"op":"replace","path":"/spec/nodePools/0/replicas","value":9}]`)
 			s.Said(cluster, v1alpha1.MirrorEditedReason, "kubectl-patch")
 			s.ClusterHas(cluster, v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.ProgressingReason, hand.Soon)
@@ -154,8 +155,12 @@ func patchType(patch string) string {
 func versions(s *hand.Scene, cluster string) map[string]int64 {
 	all := map[string]int64{}
 	for _, k := range [][2]string{
-		{hand.Core, "Cluster"}, {hand.Core, "MachineDeployment"}, {hand.ControlPlane, "KubeadmControlPlane"},
-		{hand.Infra, "NutanixCluster"}, {hand.Infra, "NutanixMachineTemplate"}, {hand.Bootstrap, "KubeadmConfigTemplate"},
+		{hand.Core, "Cluster"},
+		{hand.Core, "MachineDeployment"},
+		{hand.ControlPlane, "KubeadmControlPlane"},
+		{hand.Infra, "NutanixCluster"},
+		{hand.Infra, "NutanixMachineTemplate"},
+		{hand.Bootstrap, "KubeadmConfigTemplate"},
 	} {
 		for _, o := range s.Objects(k[0], k[1], cluster) {
 			all[k[1]+"/"+o.GetName()] = o.GetGeneration()

@@ -192,10 +192,10 @@ func TestSuspend(t *testing.T) {
 	s.Change("suspend", c)
 	s.Within(hand.Soon, "suspended", func() error {
 		have := s.Cluster("suspend-1")
-		if !have.Spec.Suspend {
-			return fmt.Errorf("not mirrored")
+		if !have.Spec.Suspend || have.Status.ObservedGeneration != have.Generation {
+			return fmt.Errorf("not mirrored, or not looked at")
 		}
-		return words(message(have, v1alpha1.ReadyCondition), "suspended")
+		return nil
 	})
 	s.Loosen("suspend-1-workers", "42%")
 	s.Kubectl("annotate", "nutanixclusterspec", "suspend-1", "reconcile.fluxcd.io/requestedAt=now")

@@ -30,7 +30,7 @@ func newDoor(t *testing.T, to string) *Door {
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !d.enter(r) {
-			panic(http.ErrAbortHandler) // as a server that is away: the connection breaks
+			panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http breaks a connection, as a server that is away does
 		}
 		proxy.ServeHTTP(w, r)
 	}))

@@ -84,7 +84,7 @@ func (s *Scene) Declare(change func(*v1alpha1.Fleet), clusters ...rig.Cluster) {
 	})
 	s.T.Cleanup(func() {
 		// Its repository goes with the test.
-		_ = s.Client.DeleteAllOf(context.Background(), &v1alpha1.Fleet{}, client.InNamespace(s.Namespace))
+		_ = s.Client.DeleteAllOf(context.WithoutCancel(s.T.Context()), &v1alpha1.Fleet{}, client.InNamespace(s.Namespace))
 	})
 }
 
@@ -131,7 +131,7 @@ func (s *Scene) TryEdit(c client.Client, manager, apiVersion, kind, name, patch 
 func (s *Scene) Kubectl(args ...string) string {
 	s.T.Helper()
 	args = append([]string{"--kubeconfig", s.World.Kubeconfig, "--namespace", s.Namespace}, args...)
-	out, err := exec.CommandContext(s.T.Context(), s.World.Kubectl, args...).CombinedOutput()
+	out, err := exec.CommandContext(s.T.Context(), s.World.Kubectl, args...).CombinedOutput() //nolint:gosec // the arguments are a test's own
 	if err != nil {
 		s.T.Fatalf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)
 	}

@@ -49,8 +49,13 @@ func TestRunning(t *testing.T) {
 		name string
 		run  func(t *testing.T, s *hand.Scene, c rig.Cluster)
 	}{
-		{"Shown", shown}, {"NothingWritten", idle}, {"ReportOnly", reportOnly}, {"TemplateIsRestoredInPlace", template},
-		{"RollIsPutBackWithGitAway", roll}, {"RollAboveTheLimitIsHeld", held}, {"Stuck", stuck},
+		{"Shown", shown},
+		{"NothingWritten", idle},
+		{"ReportOnly", reportOnly},
+		{"TemplateIsRestoredInPlace", template},
+		{"RollIsPutBackWithGitAway", roll},
+		{"RollAboveTheLimitIsHeld", held},
+		{"Stuck", stuck},
 	}
 	for _, step := range steps {
 		passed := t.Run(step.name, func(t *testing.T) {
@@ -73,6 +78,7 @@ func ready(s *hand.Scene) {
 
 // shown reads what a person sees of a running cluster.
 func shown(t *testing.T, s *hand.Scene, _ rig.Cluster) {
+	t.Helper()
 	s.Within(hand.Soon, "the counts are complete", func() error {
 		have := s.Cluster(cluster).Status
 		one := v1alpha1.MachineCounts{Desired: 1, Available: 1, UpToDate: 1, Summary: "1/1"}
@@ -122,6 +128,7 @@ func idle(_ *testing.T, s *hand.Scene, _ rig.Cluster) { s.Idle(3) }
 
 // reportOnly shows drift.objects: Report: what differs is listed, nothing is put back, and Ready does not change.
 func reportOnly(t *testing.T, s *hand.Scene, c rig.Cluster) {
+	t.Helper()
 	c.Extra = "  drift: {objects: Report}\n"
 	s.Change("report only", c)
 	ready(s)
@@ -161,6 +168,7 @@ func reportOnly(t *testing.T, s *hand.Scene, c rig.Cluster) {
 
 // template edits a NutanixMachineTemplate in place: it is restored under its name, and no machine moves.
 func template(t *testing.T, s *hand.Scene, _ rig.Cluster) {
+	t.Helper()
 	machines := s.Machines(cluster)
 	name := ""
 	for _, o := range s.Objects(hand.Infra, "NutanixMachineTemplate", cluster) {
