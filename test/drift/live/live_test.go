@@ -222,6 +222,7 @@ func roll(_ *testing.T, s *hand.Scene, _ rig.Cluster) {
 
 // held does the same where no machine may be re-created: it waits, with a digest, for a person who may approve.
 func held(t *testing.T, s *hand.Scene, _ rig.Cluster) {
+	t.Helper()
 	limit(s, 0)
 	s.FleetHas("production", v1alpha1.ReadyCondition, metav1.ConditionTrue, "", hand.Soon)
 	s.Door.Shut()
@@ -306,6 +307,7 @@ func refused(t *testing.T, s *hand.Scene, digest string) {
 // stuck commits an image that does not exist: after a time without progress the cluster says what holds it back, and a
 // commit mends it.
 func stuck(t *testing.T, s *hand.Scene, c rig.Cluster) {
+	t.Helper()
 	s.FleetHas("production", v1alpha1.ReadyCondition, metav1.ConditionTrue, "", hand.Soon)
 	before := s.Machines(cluster)
 	profile := rig.Profile("1.0.1", "v1.33.4")
