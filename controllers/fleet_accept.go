@@ -242,6 +242,10 @@ func (r *FleetReconciler) mirror(ctx context.Context, s *scene, have *v1alpha1.N
 		return err
 	}
 	s.mirrors[p.name] = want
+	if rec := s.records[p.name]; rec.known() && rec.Accepted.Inputs == p.inputs && rec.Spec != nil && !equality.Semantic.DeepEqual(have.Spec, *rec.Spec) {
+		r.Recorder.Event(want, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason,
+			"the mirrored spec was edited by hand; what was accepted was restored and nothing was applied. Change it in Git instead")
+	}
 	return nil
 }
 
@@ -286,7 +290,7 @@ func (r *FleetReconciler) mirrorAccount(ctx context.Context, s *scene, a *fleet.
 
 func (r *FleetReconciler) mirrorProfile(ctx context.Context, s *scene, p *fleet.Profile) error {
 	have := s.used[p.Object.Name]
-	if have != nil && have.Status.ContentDigest == p.ContentDigest && equality.Semantic.DeepEqual(have.Spec, p.Object.Spec) {
+	if s.holds(p) {
 		return nil
 	}
 	status := v1alpha1.ClusterProfileStatus{ContentDigest: p.ContentDigest}
@@ -296,6 +300,9 @@ func (r *FleetReconciler) mirrorProfile(ctx context.Context, s *scene, p *fleet.
 			return err
 		}
 		status.Layers = append(status.Layers, built)
+		for _, name := range built.Secrets {
+			s.stored[name] = true
+		}
 	}
 	want := &v1alpha1.ClusterProfile{ObjectMeta: s.stamped(metav1.ObjectMeta{}, p.Object.ObjectMeta, p.Place), Spec: p.Object.Spec}
 	if have == nil {

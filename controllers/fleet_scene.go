@@ -31,6 +31,7 @@ type scene struct {
 	all     []v1alpha1.NutanixClusterSpec           // of every namespace
 	fleets  map[string]bool                         // that live in this namespace
 	used    map[string]*v1alpha1.ClusterProfile     // profiles of this namespace, by name
+	stored  map[string]bool                         // layer Secrets of this namespace, by name
 	entered map[string]*v1alpha1.CloudAccount       // accounts of this namespace, by name
 
 	accounts []v1alpha1.CloudAccount // of every namespace
@@ -121,15 +122,19 @@ func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, 
 // lookAround reads the profiles and accounts of the namespace.
 func (s *scene) lookAround(ctx context.Context, r *FleetReconciler) error {
 	s.used, s.entered = map[string]*v1alpha1.ClusterProfile{}, map[string]*v1alpha1.CloudAccount{}
+	var err error
+	if s.stored, err = r.layers.stored(ctx, s.fleet.Namespace); err != nil {
+		return err
+	}
 	profiles := &v1alpha1.ClusterProfileList{}
-	if err := r.Reader.List(ctx, profiles, client.InNamespace(s.fleet.Namespace)); err != nil {
+	if err = r.Reader.List(ctx, profiles, client.InNamespace(s.fleet.Namespace)); err != nil {
 		return fmt.Errorf("listing ClusterProfiles: %w", err)
 	}
 	for i := range profiles.Items {
 		s.used[profiles.Items[i].Name] = &profiles.Items[i]
 	}
 	accounts := &v1alpha1.CloudAccountList{}
-	if err := r.Reader.List(ctx, accounts); err != nil {
+	if err = r.Reader.List(ctx, accounts); err != nil {
 		return fmt.Errorf("listing CloudAccounts: %w", err)
 	}
 	s.accounts = accounts.Items
@@ -194,11 +199,27 @@ func (s *scene) referencesDiffer(c *fleet.Cluster) bool {
 		return true
 	}
 	for _, p := range c.Profiles {
-		if have := s.used[p.Object.Name]; have == nil || have.Status.ContentDigest != p.ContentDigest || !equality.Semantic.DeepEqual(have.Spec, p.Object.Spec) {
+		if !s.holds(p) {
 			return true
 		}
 	}
 	return false
+}
+
+// holds says whether a profile is mirrored as declared and its built layers are there.
+func (s *scene) holds(p *fleet.Profile) bool {
+	have := s.used[p.Object.Name]
+	if have == nil || have.Status.ContentDigest != p.ContentDigest || !equality.Semantic.DeepEqual(have.Spec, p.Object.Spec) {
+		return false
+	}
+	for _, built := range have.Status.Layers {
+		for _, name := range built.Secrets {
+			if !s.stored[name] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // count fills the numbers of a Fleet's status, and what is held.

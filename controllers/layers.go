@@ -95,6 +95,20 @@ func (l layers) load(ctx context.Context, namespace string, built v1alpha1.Built
 	return layer, nil
 }
 
+// stored lists the names of the layer Secrets of a namespace.
+func (l layers) stored(ctx context.Context, namespace string) (map[string]bool, error) {
+	secrets := &metav1.PartialObjectMetadataList{}
+	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := l.reader.List(ctx, secrets, client.InNamespace(namespace), client.HasLabels{v1alpha1.LayerLabel}); err != nil {
+		return nil, fmt.Errorf("listing layers in %s: %w", namespace, err)
+	}
+	names := map[string]bool{}
+	for i := range secrets.Items {
+		names[secrets.Items[i].Name] = true
+	}
+	return names, nil
+}
+
 // collect deletes the layers of a namespace that no profile there refers to, once they are old enough.
 func (l layers) collect(ctx context.Context, namespace string, now time.Time) error {
 	secrets := &metav1.PartialObjectMetadataList{}
