@@ -223,7 +223,7 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 	if !decision.Accepted {
 		c.Status.Plan = v1alpha1.PlanStatus{Digest: decision.Digest, Severity: v.flow.Plan.Severity(), Summary: v.flow.Plan.Summary(), RecordedAt: &entry.RecordedAt}
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, decision.Reason, decision.Message)
-		if held == nil || held.Digest != entry.Digest {
+		if held == nil || held.Digest != decision.Digest {
 			return r.records.put(ctx, key, map[string]any{keyHeld: entry})
 		}
 		return nil

@@ -74,6 +74,10 @@ func (r *FleetReconciler) recordHeld(ctx context.Context, s *scene, p *proposal)
 	}
 	rec := s.records[p.name]
 	before := rec.shown(s.mirrors[p.name], r.Now())
+	if before != nil && before.Digest == p.decision.Digest {
+		p.recordedAt = &before.RecordedAt // the same in other words
+		return nil
+	}
 	held, err := newEntry(p.flow.Plan, p.inputs, p.flow.Rendered, s.revision.String(), before, r.Now())
 	if err != nil {
 		return err

@@ -211,9 +211,24 @@ func (g *gate) removalApproved(name string, r RemovalInput) bool {
 
 func (r RemovalInput) deletes() bool { return r.Plan.Severity() == v1alpha1.SeverityDestroy }
 
+// shown is the plan to put before a person: the recorded one for as long as p says the same in other words, as when a
+// template was pruned that is now made again. A digest that somebody is about to approve does not change under their hands.
+func (g *gate) shown(name string, p Plan) Plan {
+	recorded := g.in.Clusters[name].Recorded
+	if r, ok := g.in.Removals[name]; ok {
+		recorded = r.Recorded
+	}
+	if recorded != nil && p.CoveredBy(*recorded) && recorded.CoveredBy(p) {
+		return *recorded
+	}
+	return p
+}
+
 // finish lets go on what the Fleet's digest approves and words the rest.
 func (g *gate) finish() {
 	for name, h := range g.held {
+		h.plan = g.shown(name, h.plan)
+		g.held[name] = h
 		if h.plan.Approvable() {
 			g.result.Held[name] = h.plan
 		}

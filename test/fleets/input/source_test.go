@@ -221,8 +221,17 @@ func TestRequestedReconcile(t *testing.T) {
 	s := fleets.New(t, &here)
 	edge, other := fleets.Edge("edge-01"), fleets.Edge("edge-02")
 	s.Launch(func(f *v1alpha1.Fleet) { f.Spec.Interval.Duration = 24 * time.Hour }, edge, other)
-	request(s, "1")
-	untouched := s.Cluster(other.Name)
+	var untouched *v1alpha1.NutanixClusterSpec
+	looks := 0
+	s.Within(fleets.Soon, "the other cluster is at rest", func() error {
+		before := s.Cluster(other.Name)
+		looks++
+		request(s, fmt.Sprint("rest ", looks))
+		if untouched = s.Cluster(other.Name); untouched.ResourceVersion != before.ResourceVersion || rig.Has(untouched, v1alpha1.InSyncCondition, "True", "") != nil {
+			return fmt.Errorf("still written")
+		}
+		return nil
+	})
 	edge.Workers = 2
 	commit := s.Push("only edge-01", map[string]string{fleets.File(edge): edge.File()})
 	request(s, "2")
