@@ -28,7 +28,7 @@ import (
 )
 
 // Soon is how long anything here may take on a busy machine.
-const Soon = time.Minute
+const Soon = 2 * time.Minute
 
 // Production is the name of a stage's Fleet.
 const Production = "production"

@@ -34,7 +34,7 @@ const (
 )
 
 // Soon is how long anything that needs no machine may take on a busy computer.
-const Soon = 20 * time.Second
+const Soon = 2 * time.Minute
 
 // Scene is one test's namespace and repository, with a door in front of the repository.
 type Scene struct {

@@ -3,7 +3,6 @@ package input
 import (
 	"errors"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,7 +40,7 @@ func TestALostLayerComesBack(t *testing.T) {
 	if err := s.Client.Delete(t.Context(), &before[0]); err != nil {
 		t.Fatal(err)
 	}
-	s.Within(time.Minute, "the layer is back", func() error {
+	s.Within(fleets.Soon, "the layer is back", func() error {
 		now := layers()
 		if len(now) != 1 || now[0].Name != before[0].Name || now[0].UID == before[0].UID {
 			return errors.New("not yet")
