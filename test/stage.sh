@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests in stages and prints how long each took. Usage: test/stage.sh all|world|race|unit|api|e2e|fuzz ...
+# Runs the tests in stages and prints how long each took. Usage: test/stage.sh all|world|race|unit|live|fuzz ...
 # A stage that fails does not keep the next ones from running, but for the world, without which nothing starts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -11,8 +11,9 @@ trap 'exit 130' INT TERM
 
 # Every package with tests belongs to exactly one stage: what no other stage claims is a unit test.
 race_packages="^$module/(render|gitsource)(/|$)"
-api_packages="^$module/(controllers|test/api|test/world|test/controlplane)(/|$)"
-e2e_packages="^$module/test/(e2e|demo|bench|fleets|drift)(/|$)"
+live_packages="^$module/(controllers|test/(api|world|controlplane|e2e|demo|bench|fleets|drift))(/|$)"
+# What takes longest starts first, so that no core waits for it in the end.
+long_packages="/(test/drift|test/e2e|controllers/kube|fleets/deletion|drift/live|test/world)$"
 
 packages() {
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -E "$@"
@@ -25,12 +26,14 @@ go_test='go test -vet=off'
 run_world() { go run ./test/controlplane/build; }
 run_race() { packages "$race_packages" | xargs -r $go_test -race -timeout 15m; }
 run_unit() {
-	packages -v "$race_packages|$api_packages|$e2e_packages" | xargs -r $go_test -timeout 10m || return 1
+	packages -v "$race_packages|$live_packages" | xargs -r $go_test -timeout 10m || return 1
 	# A module of its own; compiled as the world's builder does it, to find that work done.
 	(cd test/controlplane/workload && CGO_ENABLED=0 go test -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l' .)
 }
-run_api() { packages "$api_packages" | xargs -r $go_test -count=1 -timeout 20m; }
-run_e2e() { packages "$e2e_packages" | xargs -r $go_test -count=1 -timeout 30m; }
+run_live() {
+	packages "$live_packages" >"$scratch/live"
+	{ grep -E "$long_packages" "$scratch/live"; grep -vE "$long_packages" "$scratch/live"; } | xargs -r $go_test -count=1 -timeout 30m
+}
 
 # Fuzz targets are found by their names, built first and then run side by side, one core each.
 run_fuzz() {
@@ -77,7 +80,7 @@ if [ "${1:-}" = fuzz-one ]; then
 fi
 
 failed=
-[ "${1:-all}" = all ] && set -- world race unit api e2e fuzz
+[ "${1:-all}" = all ] && set -- world race unit live fuzz
 start=$(date +%s)
 for name in "$@"; do
 	stage "$name"
