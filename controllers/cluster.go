@@ -68,6 +68,7 @@ type view struct {
 	flow    *flow.Proposal
 	edits   []kube.Edit // what another hand changed
 	pending []plan.Change
+	settled bool // nothing changed since live was found to be as wanted
 	applied int
 }
 
@@ -125,7 +126,7 @@ func (r *ClusterReconciler) reconcile(ctx context.Context, v *view) error {
 	if err := r.guard(ctx, v); err != nil {
 		return err
 	}
-	if r.settled.is(client.ObjectKeyFromObject(v.cluster), v.token()) {
+	if v.settled = r.settled.is(client.ObjectKeyFromObject(v.cluster), v.token()); v.settled {
 		if err := r.finish(ctx, v); err != nil {
 			return err
 		}

@@ -175,7 +175,7 @@ func (r *ClusterReconciler) reportSync(v *view, err error) {
 	case len(v.pending) > 0:
 		c.Status.Drift = v.findings(v.edits, metav1.NewTime(r.Now()))
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.DriftedReason, describe(c.Status.Drift, v.pending))
-	case v.flow != nil && err == nil:
+	case err == nil && (v.flow != nil || v.settled):
 		c.Status.Drift = nil
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionTrue, v1alpha1.InSyncReason, "live objects are as wanted")
 	case conditionOf(c, v1alpha1.InSyncCondition) == nil:
