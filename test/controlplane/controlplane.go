@@ -20,6 +20,8 @@ const (
 	KubeadmControlPlane   = "capi-kubeadm-control-plane"
 	CAPX                  = "capx"
 	Workload              = "workload-clusters"
+	// Clusterctl is no part of a world; whoever needs it has it built.
+	Clusterctl = "clusterctl"
 )
 
 // Versions of what is built. A test holds them against the nested go.mod files.
@@ -68,15 +70,18 @@ func programs() []program {
 		manager(KubeadmBootstrap, "/bootstrap/kubeadm"),
 		manager(KubeadmControlPlane, "/controlplane/kubeadm"),
 		{name: CAPX, module: "capx", pkg: capxModule, pinned: capxModule, version: CAPXVersion, hurried: true, patched: true},
+		{name: Clusterctl, module: "clusterctl", pkg: capiModule + "/cmd/clusterctl", pinned: capiModule, version: CAPIVersion, hurried: true},
 		{name: Workload, module: "workload", pkg: ".", pinned: capiModule + "/test", version: WorkloadVersion, hurried: true},
 	}
 }
 
-// All lists every program in the order in which they are built.
+// All lists every program of a world in the order in which they are built.
 func All() []string {
 	names := make([]string, 0, len(programs()))
 	for _, p := range programs() {
-		names = append(names, p.name)
+		if p.name != Clusterctl {
+			names = append(names, p.name)
+		}
 	}
 	return names
 }

@@ -114,3 +114,12 @@ func replaceFile(path string, data []byte) error {
 	}
 	return nil
 }
+
+// ClusterTemplate is the path of CAPX's default cluster template, from which clusterctl generates clusters.
+func (b *Builder) ClusterTemplate(ctx context.Context) (string, error) {
+	dir, err := b.moduleDir(ctx, "capx", capxModule)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "templates", "cluster-template.yaml"), nil
+}
