@@ -19,15 +19,15 @@ type Git struct {
 	// Username and Password that the server asks for.
 	Username, Password string
 
-	dir, clone string
+	clone, bare string
 }
 
 // NewGit starts a server with an empty repository whose branch is main. dir holds its files.
 func NewGit(ctx context.Context, dir string) (*Git, error) {
-	g := &Git{Username: "refract", Password: "git-password", dir: dir, clone: filepath.Join(dir, "clone")}
+	g := &Git{Username: "refract", Password: "git-password", clone: filepath.Join(dir, "clone")}
 	root := filepath.Join(dir, "server")
-	bare := filepath.Join(root, "fleet.git")
-	if err := os.MkdirAll(bare, 0o750); err != nil {
+	g.bare = filepath.Join(root, "fleet.git")
+	if err := os.MkdirAll(g.bare, 0o750); err != nil {
 		return nil, err
 	}
 	g.Server = gittestserver.NewGitServer(root).Auth(g.Username, g.Password)
@@ -35,9 +35,9 @@ func NewGit(ctx context.Context, dir string) (*Git, error) {
 		return nil, fmt.Errorf("starting the Git server: %w", err)
 	}
 	for _, args := range [][]string{
-		{"init", "--quiet", "--bare", "--initial-branch=main", bare},
+		{"init", "--quiet", "--bare", "--initial-branch=main", g.bare},
 		{"init", "--quiet", "--initial-branch=main", g.clone},
-		{"-C", g.clone, "remote", "add", "origin", bare},
+		{"-C", g.clone, "remote", "add", "origin", g.bare},
 	} {
 		if err := g.run(ctx, args...); err != nil {
 			return nil, err
@@ -88,6 +88,11 @@ func (g *Git) Commit(ctx context.Context, message string) (string, error) {
 	}
 	out, err := exec.CommandContext(ctx, "git", "-C", g.clone, "rev-parse", "HEAD").Output() //nolint:gosec // our own directory
 	return strings.TrimSpace(string(out)), err
+}
+
+// Point has a branch of the repository stand for a commit that was pushed, as a push to it would.
+func (g *Git) Point(ctx context.Context, branch, commit string) error {
+	return g.run(ctx, "-C", g.bare, "update-ref", "refs/heads/"+branch, commit)
 }
 
 func (g *Git) run(ctx context.Context, args ...string) error {

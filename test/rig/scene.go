@@ -73,10 +73,21 @@ func (p *Package) start(ctx context.Context, dir string, o world.Options, c cont
 	}
 	c.Log = logTo(file)
 	ctrl.SetLogger(c.Log)
+	if err := p.Open(ctx, o); err != nil {
+		return err
+	}
+	p.Operator = NewOperator(p.World.REST, c)
+	p.Operator.Start(ctx)
+	return nil
+}
+
+// Open starts a world with our CRDs and policies and connects to it, without an operator. The caller stops the world.
+func (p *Package) Open(ctx context.Context, o world.Options) error {
 	o.CRDDirs = append(o.CRDDirs, filepath.Join(Root(), "config", "crd", "bases"))
 	for _, policy := range []string{"approval.yaml", "deletion.yaml"} {
 		o.Manifests = append(o.Manifests, filepath.Join(Root(), "config", "policy", policy))
 	}
+	var err error
 	if p.World, err = world.Start(ctx, o); err != nil {
 		return err
 	}
@@ -84,12 +95,8 @@ func (p *Package) start(ctx context.Context, dir string, o world.Options, c cont
 	if err != nil {
 		return err
 	}
-	if p.Client, err = client.New(p.World.REST, client.Options{Scheme: scheme}); err != nil {
-		return err
-	}
-	p.Operator = NewOperator(p.World.REST, c)
-	p.Operator.Start(ctx)
-	return nil
+	p.Client, err = client.New(p.World.REST, client.Options{Scheme: scheme})
+	return err
 }
 
 func logTo(w io.Writer) logr.Logger { return zap.New(zap.WriteTo(w), zap.UseDevMode(true)) }
