@@ -22,6 +22,8 @@ const (
 	Workload              = "workload-clusters"
 	// Clusterctl is no part of a world; whoever needs it has it built.
 	Clusterctl = "clusterctl"
+	// Helm is no part of a world either.
+	Helm = "helm"
 )
 
 // Versions of what is built. A test holds them against the nested go.mod files.
@@ -31,10 +33,12 @@ const (
 	CAPIVersion       = "v1.14.2"
 	CAPXVersion       = "v1.9.2"
 	WorkloadVersion   = "v1.13.0"
+	HelmVersion       = "v4.3.1"
 )
 
 const (
 	capiModule = "sigs.k8s.io/cluster-api"
+	helmModule = "helm.sh/helm/v4"
 	capxModule = "github.com/nutanix-cloud-native/cluster-api-provider-nutanix"
 )
 
@@ -71,6 +75,10 @@ func programs() []program {
 		manager(KubeadmControlPlane, "/controlplane/kubeadm"),
 		{name: CAPX, module: "capx", pkg: capxModule, pinned: capxModule, version: CAPXVersion, hurried: true, patched: true},
 		{name: Clusterctl, module: "clusterctl", pkg: capiModule + "/cmd/clusterctl", pinned: capiModule, version: CAPIVersion, hurried: true},
+		{
+			name: Helm, module: "helm", pkg: helmModule + "/cmd/helm", pinned: helmModule, version: HelmVersion, hurried: true,
+			ldflags: "-X " + helmModule + "/internal/version.version=" + HelmVersion,
+		},
 		{name: Workload, module: "workload", pkg: ".", pinned: capiModule + "/test", version: WorkloadVersion, hurried: true},
 	}
 }
@@ -79,7 +87,7 @@ func programs() []program {
 func All() []string {
 	names := make([]string, 0, len(programs()))
 	for _, p := range programs() {
-		if p.name != Clusterctl {
+		if p.name != Clusterctl && p.name != Helm {
 			names = append(names, p.name)
 		}
 	}
