@@ -33,6 +33,8 @@ type Options struct {
 	// AllowInsecure admits http:// URLs to loopback addresses, for tests and
 	// demos.
 	AllowInsecure bool
+	// Observe is told of every exchange with the server; may be nil.
+	Observe Observer
 }
 
 // Source reads revisions of one repository.
@@ -45,6 +47,8 @@ type Source interface {
 // for as long as it is referred to.
 type Snapshot struct {
 	Revision Revision
+	// Committed is when the commit was made, as it says itself.
+	Committed time.Time
 	// Files is the repository's root without what .sourceignore hides, nor
 	// what Flux hides by default (.git*, CI configuration, pictures,
 	// archives). A file below a hidden directory cannot be shown again, as
@@ -77,6 +81,7 @@ var _ Source = (*Repository)(nil)
 type held struct {
 	conn   opener // Whose credentials fetched it
 	commit plumbing.Hash
+	made   time.Time
 	store  *store
 	files  *files
 	err    error
@@ -108,6 +113,14 @@ func Open(o Options) (*Repository, error) {
 }
 
 func (r *Repository) opener(a Auth) (opener, error) {
+	conn, err := r.plainOpener(a)
+	if err != nil || r.opts.Observe == nil {
+		return conn, err
+	}
+	return &observed{opener: conn, observe: r.opts.Observe}, nil
+}
+
+func (r *Repository) plainOpener(a Auth) (opener, error) {
 	if err := a.fits(r.at.scheme); err != nil {
 		return nil, err
 	}
@@ -211,6 +224,7 @@ func (r *Repository) load(ctx context.Context, conn opener, s session, refs *pac
 		return nil, err
 	}
 	c, _ := st.commit(t.commit) // fetch has seen it.
+	h.made = c.Committer.When
 	f := newFiles(st, c.TreeHash, r.opts.Limits)
 	h.err = f.check(ctx, r.path)
 	if ctx.Err() != nil {
@@ -226,7 +240,7 @@ func (h *held) snapshot(rev Revision) (Snapshot, error) {
 	if h.err != nil {
 		return Snapshot{Revision: rev}, fmt.Errorf("%s: %w", rev, h.err)
 	}
-	return Snapshot{Revision: rev, Files: h.files}, nil
+	return Snapshot{Revision: rev, Committed: h.made, Files: h.files}, nil
 }
 
 // has says whether ref is a commit that is held already.
