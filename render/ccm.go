@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -33,9 +35,9 @@ func (b base) cloudControllerManager() ([]object, error) {
 	return out, nil
 }
 
-func (b base) cloudControllerManagerObjects() ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	if err := yaml.Unmarshal([]byte(cloudControllerManagerManifest), &objects); err != nil {
+func (b base) cloudControllerManagerObjects() ([]document, error) {
+	parsed, err := parsedManifest()
+	if err != nil {
 		return nil, err
 	}
 	config, err := json.MarshalIndent(b.cloudConfig(), "", "  ")
@@ -46,15 +48,24 @@ func (b base) cloudControllerManagerObjects() ([]*unstructured.Unstructured, err
 	if suites := b.kubernetes.TLSCipherSuites; suites != "" {
 		args = append(args, "--tls-cipher-suites="+suites)
 	}
-	for _, o := range objects {
-		switch o.GetKind() {
+	out := slices.Clone(parsed)
+	for i, d := range out {
+		o := d.DeepCopy()
+		switch d.GetKind() {
 		case kindConfigMap:
 			set(o.Object, string(config), "data", "nutanix_config.json")
 		case "Deployment":
 			rewriteContainer(o, args, b.kubernetes.CloudControllerManager.Image)
+		default:
+			continue
 		}
+		changed, err := documents([]*unstructured.Unstructured{o})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = changed[0]
 	}
-	return objects, nil
+	return out, nil
 }
 
 // cloudConfig is the configuration file of the cloud controller manager.
@@ -88,6 +99,15 @@ func rewriteContainer(o *unstructured.Unstructured, args list, image string) {
 		}
 	}
 }
+
+// parsedManifest is read once for all clusters; nobody changes it.
+var parsedManifest = sync.OnceValues(func() ([]document, error) {
+	var objects []*unstructured.Unstructured
+	if err := yaml.Unmarshal([]byte(cloudControllerManagerManifest), &objects); err != nil {
+		return nil, err
+	}
+	return documents(objects)
+})
 
 // cloudControllerManagerManifest is what the manager needs; its image, arguments and configuration are put in later.
 const cloudControllerManagerManifest = `

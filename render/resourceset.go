@@ -25,10 +25,10 @@ const (
 
 // resourceSet returns a ClusterResourceSet that delivers objects to the cluster, and the ConfigMaps and Secrets that
 // hold them. Namespaces and CustomResourceDefinitions go first, Secrets last; Secrets are held by Secrets.
-func resourceSet(c *v1alpha1.NutanixClusterSpec, name string, objects []*unstructured.Unstructured) ([]object, error) {
+func resourceSet(c *v1alpha1.NutanixClusterSpec, name string, objects []document) ([]object, error) {
 	ordered := slices.Clone(objects)
-	slices.SortStableFunc(ordered, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
-	split := slices.IndexFunc(ordered, isSecret)
+	slices.SortStableFunc(ordered, func(a, b document) int { return rank(a.Unstructured) - rank(b.Unstructured) })
+	split := slices.IndexFunc(ordered, func(d document) bool { return isSecret(d.Unstructured) })
 	if split < 0 {
 		split = len(ordered)
 	}
@@ -80,26 +80,41 @@ func chunkName(name string, i int) string {
 	return name + "-" + strconv.Itoa(i)
 }
 
-// chunks returns objects as YAML documents, in as few strings below chunkBytes as their order allows.
-func chunks(objects []*unstructured.Unstructured) ([]string, error) {
-	var out []string
-	for _, o := range objects {
-		data, err := yaml.Marshal(o.Object) // sorts keys
+// document is an object to deliver with its YAML.
+type document struct {
+	*unstructured.Unstructured
+	text string
+}
+
+// documents writes objects as YAML.
+func documents(objects []*unstructured.Unstructured) ([]document, error) {
+	out := make([]document, len(objects))
+	for i, o := range objects {
+		text, err := yaml.Marshal(o.Object) // sorts keys
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", describe(o), err)
 		}
-		if len(data) > chunkBytes {
+		out[i] = document{o, string(text)}
+	}
+	return out, nil
+}
+
+// chunks returns documents in as few strings below chunkBytes as their order allows.
+func chunks(docs []document) ([]string, error) {
+	var out []string
+	for _, d := range docs {
+		if len(d.text) > chunkBytes {
 			return nil, fmt.Errorf("%s has %d KiB and a ClusterResourceSet delivers at most %d KiB in one object: "+
 				"take it out of the layer, or make it smaller (descriptions of CustomResourceDefinitions can go)",
-				describe(o), len(data)>>10, chunkBytes>>10)
+				describe(d.Unstructured), len(d.text)>>10, chunkBytes>>10)
 		}
 		const separator = "---\n"
 		last := len(out) - 1
-		if last >= 0 && len(out[last])+len(separator)+len(data) <= chunkBytes {
-			out[last] += separator + string(data)
+		if last >= 0 && len(out[last])+len(separator)+len(d.text) <= chunkBytes {
+			out[last] += separator + d.text
 			continue
 		}
-		out = append(out, string(data))
+		out = append(out, d.text)
 	}
 	return out, nil
 }

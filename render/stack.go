@@ -170,7 +170,11 @@ func (l layer) deliver(c *v1alpha1.NutanixClusterSpec) ([]object, error) {
 	if len(l.built) == 0 {
 		return nil, errors.New("the layer has no objects: look at what its path holds")
 	}
-	out, err := resourceSet(c, c.Name+"-"+l.Name, l.built)
+	docs, err := documents(l.built)
+	if err != nil {
+		return nil, err
+	}
+	out, err := resourceSet(c, c.Name+"-"+l.Name, docs)
 	for i := range out {
 		out[i].origin = l.title
 	}

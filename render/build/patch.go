@@ -1,12 +1,13 @@
 package build
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4" // the one that kustomize applies JSON6902 with
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/kustomize/api/filters/patchjson6902"
 	"sigs.k8s.io/kustomize/api/filters/patchstrategicmerge"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/kio"
@@ -106,11 +107,16 @@ func (p Patch) read(doc any) (selects selector, change changer, err error) {
 			return nil, nil, errors.New("a JSON6902 patch needs a target")
 		}
 		var text []byte
-		if text, err = json.Marshal(doc); err != nil { // kustomize takes what starts with a bracket for JSON, never YAML
+		if text, err = json.Marshal(doc); err != nil {
 			return nil, nil, err
 		}
+		operations, err := jsonpatch.DecodePatch(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Not by way of kustomize's filter, which reads each object as YAML before and after.
 		change = func(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-			return filter(o, patchjson6902.Filter{Patch: string(text)})
+			return rewritten(o, operations.Apply)
 		}
 	case map[string]any:
 		change = func(o *unstructured.Unstructured) (*unstructured.Unstructured, error) { return merged(o, doc) }
@@ -191,6 +197,9 @@ func (p Patch) selector() (selector, error) {
 		if !regex.MatchGvk(resid.Gvk{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind}) || !regex.MatchName(o.GetName()) {
 			return false, nil
 		}
+		if t.LabelSelector == "" && t.AnnotationSelector == "" {
+			return true, nil
+		}
 		node, err := kyaml.FromMap(o.Object)
 		if err != nil {
 			return false, fmt.Errorf("read %s %s: %w", o.GetKind(), o.GetName(), err)
@@ -242,8 +251,24 @@ func merged(o *unstructured.Unstructured, doc map[string]any) (*unstructured.Uns
 	return out, nil
 }
 
-// filter runs a kustomize filter over one object. These have panicked on hostile input before: one more failed patch.
-func filter(o *unstructured.Unstructured, f kio.Filter) (out *unstructured.Unstructured, err error) {
+// filter runs a kustomize filter over one object.
+func filter(o *unstructured.Unstructured, f kio.Filter) (*unstructured.Unstructured, error) {
+	return rewritten(o, func(text []byte) ([]byte, error) {
+		node, err := kyaml.Parse(string(text))
+		if err != nil {
+			return nil, err
+		}
+		nodes, err := f.Filter([]*kyaml.RNode{node})
+		if err != nil || len(nodes) == 0 || nodes[0].IsNilOrEmpty() {
+			return nil, err
+		}
+		return nodes[0].MarshalJSON()
+	})
+}
+
+// rewritten is an object after a change of its JSON, nil when nothing is left of it. Code of others has panicked on
+// hostile input before: one more failed patch.
+func rewritten(o *unstructured.Unstructured, change func(text []byte) ([]byte, error)) (out *unstructured.Unstructured, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			out, err = nil, fmt.Errorf("the patch cannot be applied: %v", p)
@@ -253,16 +278,11 @@ func filter(o *unstructured.Unstructured, f kio.Filter) (out *unstructured.Unstr
 	if err != nil {
 		return nil, err
 	}
-	node, err := kyaml.Parse(string(text))
-	if err != nil {
+	if text, err = change(text); err != nil {
 		return nil, err
 	}
-	nodes, err := f.Filter([]*kyaml.RNode{node})
-	if err != nil || len(nodes) == 0 || nodes[0].IsNilOrEmpty() {
-		return nil, err
-	}
-	if text, err = nodes[0].MarshalJSON(); err != nil {
-		return nil, err
+	if empty := bytes.TrimSpace(text); len(empty) == 0 || string(empty) == "null" || string(empty) == "{}" {
+		return nil, nil
 	}
 	out = &unstructured.Unstructured{}
 	return out, out.UnmarshalJSON(text)
