@@ -5,6 +5,7 @@ package flow
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -44,6 +45,7 @@ type Proposal struct {
 // accepted is the digest of the rendered objects that were accepted last, "" when there are none: if the rendered
 // objects are still those, every difference is drift, and the plan is one of putting back (plan.Options.Restore).
 func Propose(ctx context.Context, in render.Inputs, live Gatherer, accepted string, o plan.Options) (Proposal, error) {
+	renders.Add(1)
 	unit, err := render.Cluster(in)
 	if err != nil {
 		return Proposal{}, err
@@ -76,6 +78,11 @@ func Propose(ctx context.Context, in render.Inputs, live Gatherer, accepted stri
 	p.Plan = plan.Compute(p.Pairs, o)
 	return p, nil
 }
+
+var renders atomic.Int64
+
+// Renders is how many clusters this process has rendered, for measurements.
+func Renders() int64 { return renders.Load() }
 
 func everything(string, string) bool { return true }
 
