@@ -53,6 +53,9 @@ func compile(ctx context.Context, from source, p v1.Platform, file string, env [
 
 // modules are the program's dependencies, replaced ones as what stands in for them.
 func modules(info *debug.BuildInfo) []*debug.Module {
+	if info == nil {
+		return nil
+	}
 	var found []*debug.Module
 	for _, m := range info.Deps {
 		if m.Replace != nil {

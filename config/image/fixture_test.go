@@ -83,7 +83,7 @@ func clone(t *testing.T, repository string) string {
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("git", args...)
+	cmd := exec.CommandContext(t.Context(), "git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(
 		os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
@@ -177,7 +177,7 @@ func unpack(t *testing.T, image v1.Image) map[string]packed {
 // rootOf writes an image's files below a new directory, which every user may enter.
 func rootOf(t *testing.T, image v1.Image) string {
 	t.Helper()
-	root, err := os.MkdirTemp("", "refract-root-")
+	root, err := os.MkdirTemp("", "refract-root-") //nolint:usetesting // t.TempDir lies where only its owner may enter
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,8 +62,8 @@ func newImage(from source, p v1.Platform, made program) (v1.Image, error) {
 		what    string
 		entries []entry
 	}{{"certificates", base}, {"program", own}} {
-		packed, err := layer(l.entries, from.date)
-		if err != nil {
+		var packed v1.Layer
+		if packed, err = layer(l.entries, from.date); err != nil {
 			return nil, err
 		}
 		image, err = mutate.Append(image, mutate.Addendum{
@@ -99,12 +99,12 @@ func labels(from source) map[string]string {
 	}
 }
 
-func newIndex(from source, images []platformImage) (v1.ImageIndex, error) {
+func newIndex(from source, images []platformImage) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, i := range images {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add: i.image, Descriptor: v1.Descriptor{Platform: &i.platform},
 		})
 	}
-	return mutate.Annotations(index, labels(from)).(v1.ImageIndex), nil
+	return mutate.Annotations(index, labels(from)).(v1.ImageIndex)
 }

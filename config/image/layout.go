@@ -99,7 +99,7 @@ func packOne(w *tar.Writer, dir, path string, d fs.DirEntry, date time.Time) err
 		return err
 	}
 	header := &tar.Header{Format: tar.FormatPAX, Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: info.Size(), ModTime: date}
-	if err := w.WriteHeader(header); err != nil {
+	if err = w.WriteHeader(header); err != nil {
 		return err
 	}
 	file, err := os.Open(path) //nolint:gosec // what this program has just written

@@ -99,7 +99,7 @@ func readLicense(module, dir string) (license, error) {
 		if entry.IsDir() || !licenseFile.MatchString(entry.Name()) || strings.HasSuffix(entry.Name(), ".go") {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		text, err := os.ReadFile(filepath.Join(dir, entry.Name())) //nolint:gosec // of a module that was compiled in
 		if err != nil {
 			return found, err
 		}

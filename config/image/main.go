@@ -17,13 +17,12 @@ import (
 	"syscall"
 )
 
-const usage = `Usage:
+const usage = `usage:
   image build [--source DIR] [--out DIR] [--version VERSION] [--platforms LIST]
-  image push [--layout DIR] REGISTRY/REPOSITORY[:TAG]
-`
+  image push [--layout DIR] REGISTRY/REPOSITORY[:TAG]`
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) //nolint:forbidigo // where it begins
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil {
@@ -41,7 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return runPush(ctx, args[1:], out)
 		}
 	}
-	return errors.New("say build or push\n" + usage)
+	return errors.New("say build or push; " + usage)
 }
 
 func runBuild(ctx context.Context, args []string, out io.Writer) error {
@@ -70,7 +69,7 @@ func runPush(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if flags.NArg() != 1 {
-		return errors.New("name one image to push to, such as registry.example.com/refract\n" + usage)
+		return errors.New("name one image to push to, such as registry.example.com/refract; " + usage)
 	}
 	pushed, err := push(ctx, *dir, flags.Arg(0))
 	if err != nil {
@@ -108,30 +107,31 @@ func build(ctx context.Context, o options) (result, error) {
 	defer func() { _ = os.RemoveAll(scratch) }()
 	var images []platformImage
 	for _, name := range o.platforms {
-		p, err := parsePlatform(name)
-		if err != nil {
-			return result{}, err
-		}
-		compiled, err := compile(ctx, from, p, filepath.Join(scratch, p.OS+"-"+p.Architecture), o.env)
-		if err != nil {
-			return result{}, fmt.Errorf("compiling for %s: %w", p, err)
-		}
-		image, err := newPlatformImage(from, p, compiled)
-		if err != nil {
-			return result{}, fmt.Errorf("making the image for %s: %w", p, err)
+		image, failed := buildPlatform(ctx, from, name, scratch, o.env)
+		if failed != nil {
+			return result{}, fmt.Errorf("image for %s: %w", name, failed)
 		}
 		images = append(images, image)
 	}
-	index, err := newIndex(from, images)
-	if err != nil {
-		return result{}, err
-	}
+	index := newIndex(from, images)
 	digest, err := index.Digest()
 	if err != nil {
 		return result{}, err
 	}
 	made := result{out: o.out, name: title + ":" + from.tag(), digest: digest.String(), images: images}
 	return made, writeAll(o.out, from, index, images)
+}
+
+func buildPlatform(ctx context.Context, from source, name, scratch string, env []string) (platformImage, error) {
+	p, err := parsePlatform(name)
+	if err != nil {
+		return platformImage{}, err
+	}
+	compiled, err := compile(ctx, from, p, filepath.Join(scratch, p.OS+"-"+p.Architecture), env)
+	if err != nil {
+		return platformImage{}, err
+	}
+	return newPlatformImage(from, p, compiled)
 }
 
 // print says what there is now, the reference by digest last.

@@ -76,15 +76,13 @@ func licenseChoices(ids []string) *cyclonedx.Licenses {
 
 // rootsComponent names the CA roots by the version of the module that this program has them from.
 func rootsComponent() (cyclonedx.Component, error) {
-	info, ok := debug.ReadBuildInfo()
-	if ok {
-		for _, m := range info.Deps {
-			if m.Path == rootsModule {
-				c := component(cyclonedx.ComponentTypeData, m.Path, m.Version)
-				c.Licenses = licenseChoices([]string{"MPL-2.0"})
-				c.Description = "Mozilla's roots for TLS servers, in /etc/ssl/certs/ca-certificates.crt"
-				return c, nil
-			}
+	info, _ := debug.ReadBuildInfo()
+	for _, m := range modules(info) {
+		if m.Path == rootsModule {
+			c := component(cyclonedx.ComponentTypeData, m.Path, m.Version)
+			c.Description = "Mozilla's roots for TLS servers, in /etc/ssl/certs/ca-certificates.crt"
+			c.Licenses = licenseChoices([]string{"MPL-2.0"})
+			return c, nil
 		}
 	}
 	return cyclonedx.Component{}, fmt.Errorf("this program does not know its version of %s", rootsModule)

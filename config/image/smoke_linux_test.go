@@ -52,7 +52,7 @@ spec:
 // is run where it lies.
 func inside(t *testing.T, root string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("/refract", args...)
+	cmd := exec.CommandContext(t.Context(), "/refract", args...)
 	cmd.Env = []string{}
 	if os.Getuid() == 0 {
 		cmd.Dir = "/"
