@@ -51,6 +51,9 @@ type ClusterReconciler struct {
 	settled *settled
 	contest *contest
 	pace    *pace
+	metrics *metrics
+	// machines that were seen at the last look.
+	machines *ledger
 	// ask has a cluster's Fleet look at what the cluster asks for.
 	ask func(fleet client.ObjectKey)
 }
@@ -68,7 +71,8 @@ type view struct {
 	flow    *flow.Proposal
 	edits   []kube.Edit // what another hand changed
 	pending []plan.Change
-	settled bool // nothing changed since live was found to be as wanted
+	undoes  []string // kinds of the objects of which another hand's doing is undone, one each time
+	settled bool     // nothing changed since live was found to be as wanted
 	applied int
 }
 
@@ -86,6 +90,8 @@ func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 			r.settled.forget(req.NamespacedName)
 			r.pace.forget(req.NamespacedName)
 			r.contest.forget(req.NamespacedName)
+			r.machines.forget(req.NamespacedName)
+			r.metrics.forgetCluster(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -186,6 +192,9 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 		return err
 	}
 	v.seen = true
+	if err = r.countMachines(ctx, key, v.health); err != nil {
+		return err
+	}
 	if v.stopped() {
 		r.sayPaused(v)
 	}

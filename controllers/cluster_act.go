@@ -137,6 +137,7 @@ func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
 		}
 		return retry(v1alpha1.ApplyFailedReason, err)
 	}
+	r.metrics.undone(client.ObjectKeyFromObject(v.cluster), v.undoes)
 	return r.keepRendered(ctx, v)
 }
 
@@ -241,6 +242,7 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 	if err := r.records.put(ctx, key, values); err != nil {
 		return err
 	}
+	r.metrics.planned(key, v.flow.Plan)
 	v.record.Accepted = entry
 	sayAccepted(c)
 	return r.apply(ctx, v)
@@ -260,6 +262,7 @@ func (r *ClusterReconciler) sayDrift(v *view, cause plan.Cause) {
 	r.sayEdits(v, cause)
 	for _, step := range v.flow.Plan.Objects {
 		if step.Action == plan.Create {
+			v.undoes = append(v.undoes, step.Object.Kind)
 			r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s was deleted by another hand; created again", step.Object)
 		}
 	}
@@ -271,6 +274,7 @@ func (r *ClusterReconciler) sayEdits(v *view, cause plan.Cause) {
 		return
 	}
 	for _, e := range v.edits {
+		v.undoes = append(v.undoes, e.Object.Kind)
 		r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s %s: %s changed it to %s; put back to %s", e.Object, e.Field, e.Manager, orNothing(e.New), orNothing(e.Old))
 	}
 }

@@ -46,6 +46,7 @@ type FleetReconciler struct {
 	layers  layers
 	support *support
 	inputs  *inputsReader
+	metrics *metrics
 
 	// claims has newcomers of all Fleets come one at a time, so that no two take the same name or endpoint.
 	claims sync.Mutex
@@ -156,6 +157,7 @@ func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.R
 	if err == nil && s != nil && s.read() {
 		f.Status.LastAppliedRevision = s.revision.String()
 		r.settle(f, s)
+		r.metrics.applied(client.ObjectKeyFromObject(f))
 	}
 	ready := "applied " + f.Status.LastAppliedRevision
 	if s != nil {
@@ -203,6 +205,7 @@ func (r *FleetReconciler) forget(key client.ObjectKey) {
 	defer r.mu.Unlock()
 	delete(r.memory, key)
 	r.sources.forget(key)
+	r.metrics.forgetFleet(key)
 }
 
 // settle remembers that a look was complete, so that events that change nothing of it cost no ref listing.

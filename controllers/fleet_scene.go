@@ -157,6 +157,7 @@ func (r *FleetReconciler) read(ctx context.Context, s *scene) error {
 		return nil
 	}
 	snap, repo, err := r.sources.snapshot(ctx, f)
+	r.metrics.looked(client.ObjectKeyFromObject(f), snap.Committed, err)
 	if err != nil {
 		return err
 	}

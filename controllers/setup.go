@@ -9,6 +9,7 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/events"
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,6 +20,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -28,6 +30,14 @@ import (
 type Options struct {
 	// MetricsAddress to serve metrics on; "0" serves none.
 	MetricsAddress string
+	// MetricsSecure serves metrics over TLS, and only to who may get the non-resource URL /metrics.
+	MetricsSecure bool
+	// MetricsCertDir holds tls.crt and tls.key for MetricsSecure. Default: a certificate that nobody signed.
+	MetricsCertDir string
+	// Metrics are registered there while the operator runs. Default: what controller-runtime serves.
+	Metrics prometheus.Registerer
+	// Version of Refract, for the metrics.
+	Version string
 	// HealthAddress to serve /healthz and /readyz on; empty serves none.
 	HealthAddress string
 	// LeaderElection has one of several replicas act.
@@ -60,6 +70,9 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
+	if o.Metrics == nil {
+		o.Metrics = ctrlmetrics.Registry
+	}
 	return o
 }
 
@@ -78,6 +91,13 @@ func NewScheme() (*runtime.Scheme, error) {
 func Run(ctx context.Context, config *rest.Config, o Options) error {
 	o = o.withDefaults()
 	ctrl.SetLogger(o.Log)
+	m := newMetrics(o.Clock.Now, o.Version)
+	unregister, err := m.register(o.Metrics)
+	if err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	defer unregister()
+	config = m.count(config)
 	scheme, err := NewScheme()
 	if err != nil {
 		return err
@@ -88,7 +108,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Logger: o.Log,
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        o.HealthAddress,
 		LeaderElection:                o.LeaderElection,
 		LeaderElectionID:              "refract.dev",
@@ -101,7 +121,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
 	}
-	if err := setup(mgr, o); err != nil {
+	if err := setup(mgr, o, m); err != nil {
 		return err
 	}
 	if o.HealthAddress != "" {
@@ -115,8 +135,16 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	return mgr.Start(ctx)
 }
 
+func metricsOptions(o Options) metricsserver.Options {
+	served := metricsserver.Options{BindAddress: o.MetricsAddress, SecureServing: o.MetricsSecure, CertDir: o.MetricsCertDir}
+	if o.MetricsSecure {
+		served.FilterProvider = authorizeScrapes
+	}
+	return served
+}
+
 // setup wires the controllers: what they share is made here once.
-func setup(mgr ctrl.Manager, o Options) error {
+func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	recorder, err := events.NewRecorder(mgr, o.Log, "", "refract")
 	if err != nil {
 		return fmt.Errorf("making the event recorder: %w", err)
@@ -142,12 +170,14 @@ func setup(mgr ctrl.Manager, o Options) error {
 	fleets := &FleetReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now,
 		clients: shared.clients, records: shared.records, layers: shared.layers, support: shared.support, inputs: inputs,
-		sources: &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit},
+		sources: &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
+		metrics: m,
 	}
 	clusters := &ClusterReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, StuckAfter: o.StuckAfter,
 		clients: shared.clients, records: shared.records, support: shared.support, inputs: inputs,
 		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send,
+		metrics: m, machines: &ledger{},
 	}
 	accounts := &AccountReconciler{Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, records: shared.records, inputs: inputs, support: shared.support}
 	if err = fleets.setup(mgr, asks); err != nil {
@@ -158,6 +188,7 @@ func setup(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("setting up the cluster controller: %w", err)
 	}
 	shared.support.ready = ready
+	m.observe(&state{cache: own, elected: mgr.Elected(), contest: clusters.contest, pace: clusters.pace})
 	if err := accounts.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the account controller: %w", err)
 	}

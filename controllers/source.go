@@ -21,6 +21,7 @@ type sources struct {
 	reader        client.Reader
 	allowFileURLs bool
 	allowInsecure bool
+	metrics       *metrics
 
 	mu   sync.Mutex
 	held map[client.ObjectKey]heldSource
@@ -78,6 +79,7 @@ func (s *sources) open(ctx context.Context, f *v1alpha1.Fleet) (*gitsource.Repos
 	}
 	repo, err := gitsource.Open(gitsource.Options{
 		URL: f.Spec.Git.URL, Path: f.Spec.Git.Path, Auth: auth, AllowFileURLs: s.allowFileURLs, AllowInsecure: s.allowInsecure,
+		Observe: s.metrics.git(client.ObjectKeyFromObject(f)),
 	})
 	if err != nil {
 		return nil, classifyGit(f, err)

@@ -24,6 +24,7 @@ func (p program) newManager() *cobra.Command {
 		log  logFlags
 		o    controllers.Options
 	)
+	o.Version, _ = built()
 	c := &cobra.Command{
 		Use:   "manager",
 		Short: "Run the operator",
@@ -53,6 +54,8 @@ Exit codes: 0 ended by a signal, 2 an error.`,
 	from.bind(c.Flags())
 	flags := c.Flags()
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "address of /metrics; 0 turns it off")
+	flags.BoolVar(&o.MetricsSecure, "metrics-secure", false, "serve /metrics over TLS, and only to who may get it; needs the rights to create TokenReviews and SubjectAccessReviews")
+	flags.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for --metrics-secure; default: a certificate that nobody signed")
 	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":9440", "address of /healthz and /readyz; 0 turns it off")
 	flags.BoolVar(&o.LeaderElection, "leader-elect", false, "let only one of several managers work")
 	flags.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; default: the pod's own")
