@@ -127,7 +127,7 @@ func (r *Release) put(ctx context.Context, verb, chart string, values map[string
 	if chart == "" {
 		chart = Chart()
 	}
-	file, err := r.valuesFile(values)
+	file, err := valuesFile(r.world.Dir(), values)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,40 @@ func (r *Release) put(ctx context.Context, verb, chart string, values map[string
 // Helm runs a helm command in the release's namespace and returns what it writes. The error carries what it says.
 func (r *Release) Helm(ctx context.Context, args ...string) (string, error) {
 	return run(ctx, r.helm, r.world.Dir(), append(args, "--namespace", r.Namespace, "--kubeconfig", r.world.Kubeconfig))
+}
+
+// Render renders a chart, this tree's if its directory is empty, without any cluster, as helm template does: the objects
+// as YAML. dir is a scratch directory. The error carries what helm said.
+func Render(ctx context.Context, dir, chart string, values map[string]any, flags ...string) (string, error) {
+	helm, err := Helm(ctx)
+	if err != nil {
+		return "", err
+	}
+	if chart == "" {
+		chart = Chart()
+	}
+	file, err := valuesFile(dir, values)
+	if err != nil {
+		return "", err
+	}
+	args := []string{
+		"template", "refract", chart, "--values", file, "--namespace", "refract-system",
+		"--kube-version", controlplane.KubernetesVersion,
+	}
+	return run(ctx, helm, dir, append(args, flags...))
+}
+
+// Lint has helm lint this tree's chart, where warnings are errors, and returns what it says.
+func Lint(ctx context.Context, dir string, values map[string]any) (string, error) {
+	helm, err := Helm(ctx)
+	if err != nil {
+		return "", err
+	}
+	file, err := valuesFile(dir, values)
+	if err != nil {
+		return "", err
+	}
+	return run(ctx, helm, dir, []string{"lint", "--strict", "--values", file, Chart()})
 }
 
 // run runs helm without the user's own configuration.
@@ -158,7 +192,7 @@ func run(ctx context.Context, helm, home string, args []string) (string, error) 
 	return stdout.String(), nil
 }
 
-func (r *Release) valuesFile(values map[string]any) (string, error) {
+func valuesFile(dir string, values map[string]any) (string, error) {
 	if values == nil {
 		values = map[string]any{}
 	}
@@ -166,7 +200,7 @@ func (r *Release) valuesFile(values map[string]any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("values: %w", err)
 	}
-	file, err := os.CreateTemp(r.world.Dir(), r.Name+"-values-*.yaml")
+	file, err := os.CreateTemp(dir, "values-*.yaml")
 	if err != nil {
 		return "", fmt.Errorf("values: %w", err)
 	}
