@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -104,65 +103,4 @@ func parseComments(t *testing.T, file string) *ast.File {
 		t.Fatal(err)
 	}
 	return parsed
-}
-
-var (
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	unslug  = regexp.MustCompile(`[^a-z0-9 _-]`)
-)
-
-// TestLinks follows every relative link of the documents, anchors included.
-func TestLinks(t *testing.T) {
-	for _, file := range documents(t) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			if strings.Contains(match[1], "://") {
-				continue
-			}
-			path, anchor, _ := strings.Cut(match[1], "#")
-			to := file
-			if path != "" {
-				to = filepath.Join(filepath.Dir(file), path)
-			}
-			target, err := os.ReadFile(to)
-			if err != nil {
-				t.Errorf("%s links to %s, which is not there", file, match[1])
-			} else if anchor != "" && !hasAnchor(string(target), anchor) {
-				t.Errorf("%s links to %s, which has no such heading", file, match[1])
-			}
-		}
-	}
-}
-
-func hasAnchor(text, anchor string) bool {
-	for _, match := range heading.FindAllStringSubmatch(text, -1) {
-		slug := unslug.ReplaceAllString(strings.ToLower(match[1]), "")
-		if strings.ReplaceAll(slug, " ", "-") == anchor {
-			return true
-		}
-	}
-	return false
-}
-
-// documents lists what people write by hand.
-func documents(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob("../*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = filepath.WalkDir("../docs", func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".md" && filepath.Base(path) != "api.md" {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
 }
