@@ -71,9 +71,13 @@ type view struct {
 	flow    *flow.Proposal
 	edits   []kube.Edit // what another hand changed
 	pending []plan.Change
-	undoes  []string // kinds of the objects of which another hand's doing is undone, one each time
-	settled bool     // nothing changed since live was found to be as wanted
-	applied int
+	// found is what the last comparison came to; nil when something changed since, and in a reconcile that compares.
+	found *finding
+	// asked: the Fleet is to gate what is pending.
+	asked bool
+	// left: what differs is left as it is for now.
+	left    bool
+	applied map[plan.Ref]bool // what was written
 }
 
 // looks at a cluster when nothing happens to it.
@@ -85,7 +89,8 @@ const (
 // Reconcile acts on one accepted cluster.
 func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	c := &v1alpha1.NutanixClusterSpec{}
-	if err := r.Get(ctx, req.NamespacedName, c); err != nil {
+	// Past the cache, which may not show yet what the last reconcile said: a status is written by what it was before.
+	if err := r.Reader.Get(ctx, req.NamespacedName, c); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.settled.forget(req.NamespacedName)
 			r.pace.forget(req.NamespacedName)
@@ -132,8 +137,11 @@ func (r *ClusterReconciler) reconcile(ctx context.Context, v *view) error {
 	if err := r.guard(ctx, v); err != nil {
 		return err
 	}
-	if v.settled = r.settled.is(client.ObjectKeyFromObject(v.cluster), v.token()); v.settled {
-		if err := r.finish(ctx, v); err != nil {
+	if err := r.protect(ctx, v); err != nil {
+		return err
+	}
+	if v.found = r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), r.Now()); v.found != nil {
+		if err := r.recall(ctx, v); err != nil {
 			return err
 		}
 		return r.progress(v)
@@ -145,6 +153,15 @@ func (r *ClusterReconciler) reconcile(ctx context.Context, v *view) error {
 		return err
 	}
 	return r.progress(v)
+}
+
+// recall goes on from what the last comparison came to.
+func (r *ClusterReconciler) recall(ctx context.Context, v *view) error {
+	if !v.found.differs {
+		return r.finish(ctx, v)
+	}
+	v.pending, v.edits, v.asked = v.found.pending, v.found.edits, v.found.asked
+	return v.found.err
 }
 
 // hold keeps the object until its deletion has been carried out.
@@ -258,30 +275,6 @@ func (v *view) token() string {
 		v.cluster.Annotations["reconcile.fluxcd.io/requestedAt"])
 }
 
-// trust reads what the cluster is rendered from and refuses to act on a mirror that is not what was accepted: it is
-// restored, and no machine moves.
-func (r *ClusterReconciler) trust(ctx context.Context, v *view) error {
-	c := v.cluster
-	if v.managed() {
-		if !v.record.known() || v.record.Spec == nil {
-			r.askFleet(v)
-			return wait(v1alpha1.PendingReason, whileMoving, "waiting for the Fleet to record what it accepted")
-		}
-		if !accepted(c, v.record) {
-			return r.restore(ctx, v)
-		}
-	}
-	var err error
-	if v.inputs, v.digest, err = r.inputs.of(ctx, c); err != nil {
-		return err
-	}
-	if v.managed() && v.digest != v.record.Accepted.Inputs {
-		r.askFleet(v)
-		return wait(v1alpha1.MirrorEditedReason, whileMoving, "CloudAccount %s or a ClusterProfile of this cluster is not what was accepted: it was changed by another hand. Nothing is applied until the Fleet has put it back; change it in Git instead", c.Spec.AccountRef.Name)
-	}
-	return nil
-}
-
 // guard finds what forbids to apply anything, whatever the plan.
 func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
 	h := v.health
@@ -292,21 +285,27 @@ func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
 	case h.Found && h.Deletion != nil && (h.Paused == nil || !h.Paused.Moving):
 		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s is being deleted by another hand; nothing is applied. %s", key, blockers(h.Deletion))
 	case h.Found && v.stopped():
-		return nil
+		return r.noteApplied(ctx, v)
 	case h.Found:
 		set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionFalse, v1alpha1.NotPausedReason, "nothing is paused")
 		if v.cluster.Spec.Paused {
 			set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionTrue, v1alpha1.PausedBySpecReason, "spec.paused is true: Cluster API does nothing for this cluster")
 		}
-		if (!v.record.Applied || v.record.Gone) && v.record.known() {
-			v.record.Applied, v.record.Gone = true, false
-			return r.records.put(ctx, key, map[string]any{keyApplied: true, keyGone: nil})
-		}
+		return r.noteApplied(ctx, v)
 	case v.record.Applied && !v.record.Gone:
 		v.record.Gone = true
 		return r.records.put(ctx, key, map[string]any{keyGone: true})
 	}
 	return nil
+}
+
+// noteApplied records that the Cluster was seen: once it is gone, another hand took it.
+func (r *ClusterReconciler) noteApplied(ctx context.Context, v *view) error {
+	if !v.record.known() || (v.record.Applied && !v.record.Gone) {
+		return nil
+	}
+	v.record.Applied, v.record.Gone = true, false
+	return r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), map[string]any{keyApplied: true, keyGone: nil})
 }
 
 func (r *ClusterReconciler) sayPaused(v *view) {

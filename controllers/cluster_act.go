@@ -25,11 +25,14 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 		return err
 	}
 	if v.flow.Plan.Empty() {
-		r.settle(v)
 		if err := r.keepRendered(ctx, v); err != nil {
 			return err
 		}
-		return r.finish(ctx, v)
+		if err := r.finish(ctx, v); err != nil {
+			return err
+		}
+		r.settle(v, finding{})
+		return nil
 	}
 	cause, beyond := v.cause()
 	if cause == plan.CauseDrift && r.contend(v) {
@@ -37,22 +40,42 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 	}
 	switch {
 	case len(beyond) == 0:
-		r.sayEdits(v, cause)
-		return r.apply(ctx, v)
+		return r.correct(ctx, v, cause, r.sayEdits)
 	case cause == plan.CauseGit:
 		return r.gateItself(ctx, v)
+	case cause == plan.CauseDrift && v.reports():
+		v.pending = beyond
+		r.leave(v, nil)
+		return nil
 	case plan.Rank(worst(beyond)) > plan.Rank(v1alpha1.SeverityInPlace):
 		v.pending = beyond
 		if v.managed() {
 			return r.wish(ctx, v, cause)
 		}
 		return r.gateItself(ctx, v)
-	case cause == plan.CauseDrift && v.cluster.Spec.Drift.Objects == v1alpha1.DriftReport && !v.record.open():
-		v.pending = beyond
-		return nil // compared again at the next look: it is not as wanted
 	}
-	r.sayDrift(v, cause)
-	return r.apply(ctx, v)
+	return r.correct(ctx, v, cause, r.sayDrift)
+}
+
+// correct applies the plan and tells what was put back, also when that failed half-way.
+func (r *ClusterReconciler) correct(ctx context.Context, v *view, cause plan.Cause, say func(*view, plan.Cause)) error {
+	err := r.apply(ctx, v)
+	if len(v.applied) > 0 {
+		say(v, cause)
+	}
+	return err
+}
+
+// reports says whether drift is reported and no more: nothing is put back and no gate is asked. A Cluster that is gone is
+// another matter, and so is a plan that is being carried out.
+func (v *view) reports() bool {
+	return v.cluster.Spec.Drift.Objects == v1alpha1.DriftReport && !v.record.open() && !v.record.Gone
+}
+
+// leave remembers differences that are not ours to mend now, so that they are not compared anew at every look.
+func (r *ClusterReconciler) leave(v *view, err error) {
+	v.left = true
+	r.settle(v, finding{differs: true, pending: v.pending, edits: v.edits, asked: v.asked, err: err, until: r.Now().Add(whileSettled)})
 }
 
 // contend counts what other hands changed and says whether that made a field contested, which is left alone from then on.
@@ -121,11 +144,11 @@ func worst(changes []plan.Change) v1alpha1.Severity { return plan.Plan{Changes: 
 
 // apply writes the plan. What the API server or a webhook refuses needs a person; what went stale is planned again.
 func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
-	if err := r.protect(ctx, v.cluster); err != nil {
-		return err
-	}
 	applied, err := v.kube.Apply(ctx, v.flow.Plan)
-	v.applied = len(applied.Objects)
+	v.applied = map[plan.Ref]bool{}
+	for _, o := range applied.Objects {
+		v.applied[o.Object] = true
+	}
 	if err != nil {
 		var foreign *kube.ForeignError
 		var refused *kube.RefusedError
@@ -137,7 +160,6 @@ func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
 		}
 		return retry(v1alpha1.ApplyFailedReason, err)
 	}
-	r.metrics.undone(client.ObjectKeyFromObject(v.cluster), v.undoes)
 	return r.keepRendered(ctx, v)
 }
 
@@ -163,6 +185,12 @@ func (r *ClusterReconciler) finish(ctx context.Context, v *view) error {
 		v.record.CarriedOut = v.record.Accepted.ID
 	}
 	if !v.managed() && v.record.known() {
+		if v.record.Held != nil {
+			values[keyHeld] = nil // it was taken back
+		}
+		if err := unapprove(ctx, r.Client, v.cluster); err != nil {
+			return err
+		}
 		sayAccepted(v.cluster)
 	}
 	if len(values) == 0 {
@@ -171,9 +199,9 @@ func (r *ClusterReconciler) finish(ctx context.Context, v *view) error {
 	return r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), values)
 }
 
-// settle remembers that live equals wanted, so that nothing is compared again before something changes.
-func (r *ClusterReconciler) settle(v *view) {
-	r.settled.done(client.ObjectKeyFromObject(v.cluster), v.token(), v.flow.Pairs)
+// settle remembers what the comparison came to, so that nothing is compared again before something changes.
+func (r *ClusterReconciler) settle(v *view, f finding) {
+	r.settled.done(client.ObjectKeyFromObject(v.cluster), v.token(), v.flow.Pairs, f)
 }
 
 // wish asks the Fleet to gate what goes beyond the accepted plan: it alone sees the sum over its clusters.
@@ -189,8 +217,16 @@ func (r *ClusterReconciler) wish(ctx context.Context, v *view, cause plan.Cause)
 		}
 	}
 	r.askFleet(v)
+	v.asked = true
+	err = v.unanswered(entry.Digest)
+	r.leave(v, err)
+	return err
+}
+
+// unanswered is what a person has to be told while the Fleet has not gated what it was asked for.
+func (v *view) unanswered(digest string) error {
 	if v.record.Gone {
-		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s was deleted by another hand, and its machines with it; nothing is applied. To have it created anew approve plan %s: %s; otherwise remove the cluster's file", v.cluster.Name, entry.Digest, plan.ApproveCommand(v.cluster.Namespace, "", v.cluster.Name, entry.Digest))
+		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s was deleted by another hand, and its machines with it; nothing is applied. To have it created anew approve plan %s: %s; otherwise remove the cluster's file", v.cluster.Name, digest, plan.ApproveCommand(v.cluster.Namespace, "", v.cluster.Name, digest))
 	}
 	if v.fleet == nil {
 		return stall(v1alpha1.ApprovalRequiredReason, "%s, and Fleet %s that would gate it is gone; create a Fleet in this namespace that declares the cluster", v.flow.Plan.Summary(), v.owner())
@@ -207,6 +243,12 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 	}
 	cause, _ := v.cause()
 	held := v.record.Held
+	if held == nil {
+		// Nothing was shown, so nothing can have been approved: this word served another plan.
+		if err := unapprove(ctx, r.Client, c); err != nil {
+			return err
+		}
+	}
 	in := plan.ClusterInput{Plan: v.flow.Plan, Cause: cause, Unfinished: v.record.unfinished(), Limits: c.Spec.Limits, Recorded: held.unpacked()}
 	if held != nil {
 		in.Approved = approved(c, &held.RecordedAt, r.Now())
@@ -225,15 +267,15 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 		c.Status.Plan = v1alpha1.PlanStatus{Digest: decision.Digest, Severity: v.flow.Plan.Severity(), Summary: v.flow.Plan.Summary(), RecordedAt: &entry.RecordedAt}
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, decision.Reason, decision.Message)
 		if held == nil || held.Digest != decision.Digest {
-			return r.records.put(ctx, key, map[string]any{keyHeld: entry})
+			if err := r.records.put(ctx, key, map[string]any{keyHeld: entry}); err != nil {
+				return err
+			}
 		}
+		r.leave(v, nil)
 		return nil
 	}
 	if decision.Approved {
 		entry.ApprovedBy = c.Annotations[v1alpha1.ApprovedByAnnotation]
-		if err := unapprove(ctx, r.Client, c); err != nil {
-			return err
-		}
 	}
 	values := map[string]any{keyAccepted: entry, keySpec: c.Spec, keyHeld: nil}
 	if v.record.Gone {
@@ -243,8 +285,15 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 		return err
 	}
 	r.metrics.planned(key, v.flow.Plan)
-	v.record.Accepted = entry
+	v.record.Accepted, v.record.Held, v.record.Gone = entry, nil, false
+	// Last, since an approval that is taken off before what it approved was recorded would be lost.
+	if err := unapprove(ctx, r.Client, c); err != nil {
+		return err
+	}
 	sayAccepted(c)
+	if err := r.protect(ctx, v); err != nil {
+		return err
+	}
 	return r.apply(ctx, v)
 }
 
@@ -261,8 +310,8 @@ func (r *ClusterReconciler) sayDrift(v *view, cause plan.Cause) {
 	}
 	r.sayEdits(v, cause)
 	for _, step := range v.flow.Plan.Objects {
-		if step.Action == plan.Create {
-			v.undoes = append(v.undoes, step.Object.Kind)
+		if step.Action == plan.Create && v.applied[step.Object] {
+			r.metrics.undone(client.ObjectKeyFromObject(v.cluster), step.Object.Kind)
 			r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s was deleted by another hand; created again", step.Object)
 		}
 	}
@@ -274,7 +323,10 @@ func (r *ClusterReconciler) sayEdits(v *view, cause plan.Cause) {
 		return
 	}
 	for _, e := range v.edits {
-		v.undoes = append(v.undoes, e.Object.Kind)
+		if !v.applied[e.Object] {
+			continue
+		}
+		r.metrics.undone(client.ObjectKeyFromObject(v.cluster), e.Object.Kind)
 		r.Recorder.Eventf(v.cluster, corev1.EventTypeNormal, "DriftCorrected", "%s %s: %s changed it to %s; put back to %s", e.Object, e.Field, e.Manager, orNothing(e.New), orNothing(e.Old))
 	}
 }
@@ -287,13 +339,14 @@ func orNothing(s string) string {
 }
 
 // protect labels the namespace of a cluster with deletion policy Protect, so that the admission policy refuses its
-// deletion: that would take the Machines along.
-func (r *ClusterReconciler) protect(ctx context.Context, c *v1alpha1.NutanixClusterSpec) error {
-	if c.Spec.DeletionPolicy != v1alpha1.DeletionProtect && c.Spec.DeletionPolicy != "" {
+// deletion: that would take the Machines along. The label is looked up in the cache, and is put back when it is taken off.
+func (r *ClusterReconciler) protect(ctx context.Context, v *view) error {
+	c := v.cluster
+	if v.stopped() || !v.record.known() || !protected(c) {
 		return nil
 	}
-	ns := &corev1.Namespace{}
-	if err := r.Reader.Get(ctx, client.ObjectKey{Name: c.Namespace}, ns); err != nil {
+	ns := partial(namespaceGVK)
+	if err := r.Get(ctx, client.ObjectKey{Name: c.Namespace}, ns); err != nil {
 		return fmt.Errorf("reading namespace %s: %w", c.Namespace, err)
 	}
 	if ns.Labels[v1alpha1.ProtectLabel] == "true" {
@@ -304,4 +357,9 @@ func (r *ClusterReconciler) protect(ctx context.Context, c *v1alpha1.NutanixClus
 		return fmt.Errorf("protecting namespace %s: %w", c.Namespace, err)
 	}
 	return nil
+}
+
+// protected says whether a cluster's deletion policy is Protect.
+func protected(c *v1alpha1.NutanixClusterSpec) bool {
+	return c.Spec.DeletionPolicy == v1alpha1.DeletionProtect || c.Spec.DeletionPolicy == ""
 }

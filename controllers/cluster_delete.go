@@ -62,13 +62,16 @@ func (r *ClusterReconciler) carryOutDeletion(ctx context.Context, v *view) (bool
 	stampedDelete := c.Spec.DeletionPolicy == v1alpha1.DeletionDelete && c.Annotations[v1alpha1.DeleteAtAnnotation] != ""
 	stampedRelease := c.Spec.DeletionPolicy == v1alpha1.DeletionOrphan && c.Annotations[v1alpha1.ReleaseAtAnnotation] != ""
 	if !stampedDelete && !stampedRelease {
-		return true, nil
+		return true, r.dropUnused(ctx, v)
 	}
 	if err := r.look(ctx, v); err != nil {
 		return false, err
 	}
 	// The stamps are annotations, which others may write: only a removal that the Fleet recorded counts.
 	if v.record.Removal == nil || (c.Annotations[v1alpha1.DeleteAtAnnotation] != v.record.Removal.Revision && c.Annotations[v1alpha1.ReleaseAtAnnotation] != v.record.Removal.Revision) {
+		if !v.record.known() {
+			return true, nil // carried out but for the finalizer: the record went before it
+		}
 		r.Recorder.Event(c, corev1.EventTypeWarning, v1alpha1.DeletingReason, "the deletion stamp was not written by a Fleet; the cluster's objects stay untouched")
 		return true, nil
 	}
@@ -76,6 +79,17 @@ func (r *ClusterReconciler) carryOutDeletion(ctx context.Context, v *view) (bool
 		return r.releaseAll(ctx, v)
 	}
 	return r.deleteAll(ctx, v)
+}
+
+// dropUnused removes the record of a cluster of which nothing was ever accepted. Any other cluster's stays: a new mirror
+// re-attaches.
+func (r *ClusterReconciler) dropUnused(ctx context.Context, v *view) error {
+	key := client.ObjectKeyFromObject(v.cluster)
+	rec, err := r.records.get(ctx, key)
+	if err != nil || rec.known() || rec.version == "" {
+		return err
+	}
+	return r.records.removeAs(ctx, key, rec)
 }
 
 func (r *ClusterReconciler) releaseAll(ctx context.Context, v *view) (bool, error) {
@@ -92,6 +106,8 @@ func (r *ClusterReconciler) releaseAll(ctx context.Context, v *view) (bool, erro
 func (r *ClusterReconciler) deleteAll(ctx context.Context, v *view) (bool, error) {
 	key := client.ObjectKeyFromObject(v.cluster)
 	switch {
+	case v.health.Found && v.health.Paused != nil && v.health.Paused.Moving:
+		return false, wait(v1alpha1.MovingReason, whileDeleting, "the cluster is being moved by clusterctl (%s): it is deleted when that is over", v.health.Paused.Field)
 	case v.health.Found && v.health.Deletion == nil:
 		if err := r.unprotectCluster(ctx, v); err != nil {
 			return false, err

@@ -3,6 +3,7 @@ package controllers
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +14,49 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 )
+
+// trust reads what the cluster is rendered from and refuses to act on a mirror that is not what was accepted: it is
+// restored, and no machine moves.
+func (r *ClusterReconciler) trust(ctx context.Context, v *view) error {
+	c := v.cluster
+	if v.managed() {
+		if !v.record.known() || v.record.Spec == nil {
+			r.askFleet(v)
+			return wait(v1alpha1.PendingReason, whileMoving, "waiting for the Fleet to record what it accepted")
+		}
+		if !accepted(c, v.record) {
+			return r.restore(ctx, v)
+		}
+	}
+	var err error
+	if v.inputs, v.digest, err = r.inputs.of(ctx, c); err != nil {
+		return r.missing(ctx, v, err)
+	}
+	if v.managed() && v.digest != v.record.Accepted.Inputs {
+		r.askFleet(v)
+		return wait(v1alpha1.MirrorEditedReason, whileMoving, "CloudAccount %s or a ClusterProfile of this cluster is not what was accepted: it was changed by another hand. Nothing is applied until the Fleet has put it back; change it in Git instead", c.Spec.AccountRef.Name)
+	}
+	return nil
+}
+
+// missing has the Fleet of a cluster put back what the cluster is rendered from.
+func (r *ClusterReconciler) missing(ctx context.Context, v *view, err error) error {
+	if broken := new(brokenLayer); errors.As(err, &broken) {
+		r.Recorder.Event(v.cluster, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason, broken.Error())
+		if gone := r.inputs.layers.discard(ctx, broken); gone != nil {
+			return gone
+		}
+		err = wait(v1alpha1.MirrorEditedReason, whileMoving, "%w", err)
+	}
+	if !v.managed() {
+		return err
+	}
+	r.askFleet(v)
+	if f := asFailure(err); f.kind == stalled && v.fleet != nil {
+		return wait(f.reason, whileMoving, "%w; nothing is applied until the Fleet has put it back", err)
+	}
+	return err
+}
 
 // restore puts the accepted spec back into a mirror that another hand edited.
 func (r *ClusterReconciler) restore(ctx context.Context, v *view) error {

@@ -58,7 +58,7 @@ func (r *ClusterReconciler) report(v *view, err error) (ctrl.Result, error) {
 	c.Status.Phase = phase(v, err, progress)
 	const ready = "accepted, applied and healthy"
 	look := whileSettled
-	if progress != "" || (v.flow != nil && !v.flow.Plan.Empty()) {
+	if progress != "" || v.asked || (v.flow != nil && !v.flow.Plan.Empty() && !v.left) {
 		look = whileMoving
 	}
 	result, err := conclude(c, err, progress, ready, look)
@@ -111,11 +111,11 @@ func (v *view) waiting() string {
 		return conditionOf(v.cluster, v1alpha1.PausedCondition).Message
 	case !v.seen:
 		return "not looked at yet"
-	case !h.Found && v.applied > 0:
+	case !h.Found && len(v.applied) > 0:
 		return "applied; waiting for Cluster API"
 	case !h.Found:
 		return "waiting to be applied"
-	case v.applied > 0:
+	case len(v.applied) > 0:
 		return "applied; waiting for Cluster API to act"
 	case !h.Done:
 		return strings.Join(h.Waiting, "; ")
@@ -123,7 +123,7 @@ func (v *view) waiting() string {
 		return "carrying out the accepted plan"
 	case h.Available != metav1.ConditionTrue:
 		return ""
-	case len(v.pending) > 0 && plan.Rank(worst(v.pending)) > plan.Rank(v1alpha1.SeverityInPlace):
+	case v.asked && plan.Rank(worst(v.pending)) > plan.Rank(v1alpha1.SeverityInPlace):
 		return "live differs from what was accepted, and putting it back re-creates machines: waiting for the gate"
 	}
 	return ""
@@ -175,7 +175,7 @@ func (r *ClusterReconciler) reportSync(v *view, err error) {
 	case len(v.pending) > 0:
 		c.Status.Drift = v.findings(v.edits, metav1.NewTime(r.Now()))
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.DriftedReason, describe(c.Status.Drift, v.pending))
-	case err == nil && (v.flow != nil || v.settled):
+	case err == nil && (v.flow != nil || v.found != nil):
 		c.Status.Drift = nil
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionTrue, v1alpha1.InSyncReason, "live objects are as wanted")
 	case conditionOf(c, v1alpha1.InSyncCondition) == nil:
@@ -232,8 +232,8 @@ func reasonOf(c conditioned, t string) string {
 // announce tells in events what changed for a person, after the status was saved.
 func (r *ClusterReconciler) announce(before *v1alpha1.NutanixClusterSpec, v *view) {
 	c := v.cluster
-	if v.applied > 0 {
-		r.Recorder.Eventf(c, corev1.EventTypeNormal, "Applied", "%d objects written: %s", v.applied, v.flow.Plan.Summary())
+	if len(v.applied) > 0 {
+		r.Recorder.Eventf(c, corev1.EventTypeNormal, "Applied", "%d objects written: %s", len(v.applied), v.flow.Plan.Summary())
 	}
 	for _, t := range []string{v1alpha1.StalledCondition, v1alpha1.PausedCondition} {
 		was, is := conditionOf(before, t), conditionOf(c, t)

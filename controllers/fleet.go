@@ -23,7 +23,7 @@ import (
 // +kubebuilder:rbac:groups=refract.dev,resources=cloudaccounts/status;clusterprofiles/status;nutanixclusterspecs/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;patch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=impersonate
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 
@@ -72,7 +72,8 @@ const decodeCache = 32 << 20
 // Reconcile looks at the repository when it is time, gates what changed and mirrors what was accepted.
 func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	f := &v1alpha1.Fleet{}
-	if err := r.Get(ctx, req.NamespacedName, f); err != nil {
+	// Past the cache, which may not show yet what the last reconcile said: a status is written by what it was before.
+	if err := r.Reader.Get(ctx, req.NamespacedName, f); err != nil {
 		r.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -84,9 +85,19 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	if overtaken(stepErr) {
 		return ctrl.Result{RequeueAfter: soon}, nil
 	}
+	return r.say(ctx, before, f, s, stepErr)
+}
+
+// say writes what a reconcile came to, and remembers it only then: a status that could not be written would stay behind
+// until the next interval.
+func (r *FleetReconciler) say(ctx context.Context, before, f *v1alpha1.Fleet, s *scene, stepErr error) (ctrl.Result, error) {
 	result, err := r.report(f, s, stepErr)
 	if patchErr := applyWhole(ctx, r.Client, f, v1alpha1.FleetKind, before.Status, f.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
+	}
+	if s != nil && s.settled {
+		r.settle(f, s)
+		r.metrics.applied(client.ObjectKeyFromObject(f))
 	}
 	r.announce(before, f)
 	return result, ignoreCanceled(ctx, err)
@@ -143,7 +154,7 @@ func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.R
 	if s != nil && s.complete {
 		s.count(f, r.Now())
 	}
-	if s != nil && s.complete && s.read() {
+	if s != nil && s.complete && s.read() && !s.unanswered() {
 		f.Status.LastAttemptedRevision = s.revision.String()
 		f.Status.IgnoredFiles = int32(min(len(s.declared.Ignored), 1<<30))
 	}
@@ -156,14 +167,14 @@ func (r *FleetReconciler) report(f *v1alpha1.Fleet, s *scene, err error) (ctrl.R
 	}
 	if err == nil && s != nil && s.read() {
 		f.Status.LastAppliedRevision = s.revision.String()
-		r.settle(f, s)
-		r.metrics.applied(client.ObjectKeyFromObject(f))
+		s.settled = true
 	}
-	ready := "applied " + f.Status.LastAppliedRevision
+	ready, again := "applied "+f.Status.LastAppliedRevision, interval(f)
 	if s != nil {
 		ready += s.keptWithoutFile()
+		again = s.again(r.Now())
 	}
-	return conclude(f, err, "", ready, interval(f))
+	return conclude(f, err, "", ready, again)
 }
 
 // interval between two looks, at least a second.
@@ -172,6 +183,15 @@ func interval(f *v1alpha1.Fleet) time.Duration {
 		return time.Minute
 	}
 	return max(f.Spec.Interval.Duration, time.Second)
+}
+
+// again is how long until the repository is looked at again. What happens in between does not put that off.
+func (s *scene) again(now time.Time) time.Duration {
+	left := s.memory.next.Sub(now)
+	if s.read() || s.unread != nil || s.memory.handled != token(s.fleet) || left > interval(s.fleet) {
+		return interval(s.fleet)
+	}
+	return max(left, soon)
 }
 
 // announce tells in events what changed, after the status was saved.

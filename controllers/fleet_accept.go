@@ -32,39 +32,14 @@ func (r *FleetReconciler) accept(ctx context.Context, s *scene) error {
 		default:
 			err = r.acceptOne(ctx, s, p)
 		}
-		if err != nil {
+		switch {
+		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+			p.hold(err) // this one's own, and the others go on
+		case err != nil:
 			return fmt.Errorf("cluster %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-// together holds all clusters of a changed account while one of them is held: they share the mirrored account.
-func (s *scene) together() {
-	for _, p := range s.proposed {
-		if p.held != nil || p.declared == nil || !s.accountChanged(p.declared.Account) {
-			continue
-		}
-		if other := s.stays(p.declared.Account.Object.Name); other != "" {
-			p.hold(stall(v1alpha1.ConflictReason, "CloudAccount %s changed, and all its clusters take that on together, but cluster %s does not: see why in its status", p.declared.Account.Object.Name, other))
-		}
-	}
-}
-
-// stays names a cluster of an account that is not accepted anew in this reconcile, "" when there is none.
-func (s *scene) stays(account string) string {
-	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
-		c := s.mirrors[name]
-		if p := s.proposed[name]; c.Spec.AccountRef.Name == account && (p == nil || p.declared == nil || (p.held != nil && p.held.reason != v1alpha1.ConflictReason)) {
-			return name
-		}
-	}
-	return ""
-}
-
-func (s *scene) accountChanged(a *fleet.Account) bool {
-	have := s.entered[a.Object.Name]
-	return have != nil && !equality.Semantic.DeepEqual(have.Spec, a.Object.Spec)
 }
 
 // recordHeld keeps the plan that waits, so that what is approved is what was shown.
@@ -82,6 +57,7 @@ func (r *FleetReconciler) recordHeld(ctx context.Context, s *scene, p *proposal)
 	if err != nil {
 		return err
 	}
+	held.Fleet = s.fleet.Name
 	p.recordedAt = &held.RecordedAt
 	if before != nil && before.Digest == held.Digest && before.Inputs == held.Inputs {
 		return nil
@@ -281,7 +257,7 @@ func (s *scene) stamped(have, declared metav1.ObjectMeta, at fleet.Place) metav1
 func (r *FleetReconciler) mirrorAccount(ctx context.Context, s *scene, a *fleet.Account) error {
 	have := s.entered[a.Object.Name]
 	if have == nil {
-		want := &v1alpha1.CloudAccount{ObjectMeta: s.stamped(metav1.ObjectMeta{}, a.Object.ObjectMeta, a.Place), Spec: a.Object.Spec}
+		want := &v1alpha1.CloudAccount{ObjectMeta: s.stamped(metav1.ObjectMeta{}, a.Object.ObjectMeta, a.Place), Spec: *a.Object.Spec.DeepCopy()}
 		s.entered[a.Object.Name] = want
 		return s.client.Create(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager))
 	}
@@ -290,7 +266,7 @@ func (r *FleetReconciler) mirrorAccount(ctx context.Context, s *scene, a *fleet.
 	}
 	want := have.DeepCopy()
 	want.ObjectMeta = s.stamped(want.ObjectMeta, a.Object.ObjectMeta, a.Place)
-	want.Spec = a.Object.Spec
+	want.Spec = *a.Object.Spec.DeepCopy() // the answer is read into it
 	s.entered[a.Object.Name] = want
 	return s.client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager))
 }
@@ -311,7 +287,7 @@ func (r *FleetReconciler) mirrorProfile(ctx context.Context, s *scene, p *fleet.
 			s.stored[name] = true
 		}
 	}
-	want := &v1alpha1.ClusterProfile{ObjectMeta: s.stamped(metav1.ObjectMeta{}, p.Object.ObjectMeta, p.Place), Spec: p.Object.Spec}
+	want := &v1alpha1.ClusterProfile{ObjectMeta: s.stamped(metav1.ObjectMeta{}, p.Object.ObjectMeta, p.Place), Spec: *p.Object.Spec.DeepCopy()}
 	if have == nil {
 		if err := s.client.Create(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
 			return err
@@ -319,7 +295,7 @@ func (r *FleetReconciler) mirrorProfile(ctx context.Context, s *scene, p *fleet.
 	} else {
 		want = have.DeepCopy()
 		want.ObjectMeta = s.stamped(want.ObjectMeta, p.Object.ObjectMeta, p.Place)
-		want.Spec = p.Object.Spec
+		want.Spec = *p.Object.Spec.DeepCopy()
 		if err := s.client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
 			return err
 		}

@@ -20,11 +20,11 @@ func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 	in := s.gateInput(r)
 	s.gated = plan.Gate(in)
 	if s.gated.Digest != "" && s.read() {
-		trailers, err := s.trailers(ctx, r.Now())
+		trailers, err := s.readTrailers(ctx, r.Now())
 		if err != nil {
 			return err
 		}
-		if len(trailers) > 0 {
+		if s.trailers = len(trailers) > 0; s.trailers {
 			in.Trailers = trailers
 			s.gated = plan.Gate(in)
 		}
@@ -106,8 +106,8 @@ func approved(o client.Object, recordedAt *metav1.Time, now time.Time) []string 
 // maxTrailerCommits is how many commit messages are read for approvals.
 const maxTrailerCommits = 50
 
-// trailers reads the approvals in the messages of the commits since the last attempted revision.
-func (s *scene) trailers(ctx context.Context, now time.Time) ([]string, error) {
+// readTrailers reads the approvals in the messages of the commits since the last attempted revision.
+func (s *scene) readTrailers(ctx context.Context, now time.Time) ([]string, error) {
 	last, err := gitsource.ParseRevision(s.fleet.Status.LastAttemptedRevision)
 	if err != nil || last.Hash == s.revision.Hash {
 		return nil, nil //nolint:nilerr // an unreadable status means that there is no last revision to read from

@@ -120,6 +120,18 @@ func (s *scene) blocked(c *fleet.Cluster) error {
 	if mirror := s.mirrors[c.Object.Name]; mirror != nil && !mirror.DeletionTimestamp.IsZero() {
 		return wait(v1alpha1.DeletingReason, interval(s.fleet), "the cluster of this name is being deleted; it is created anew afterwards")
 	}
+	for _, p := range c.Profiles {
+		have := s.used[p.Object.Name]
+		if have == nil || have.Status.ContentDigest == p.ContentDigest {
+			continue
+		}
+		switch owner := have.Annotations[v1alpha1.FleetAnnotation]; {
+		case owner == "":
+			return stall(v1alpha1.ConflictReason, "ClusterProfile %s exists with another content and was not made by a Fleet; delete it, or use another metadata.name", p.Object.Name)
+		case owner != s.fleet.Name && s.fleets[owner]:
+			return stall(v1alpha1.ConflictReason, "ClusterProfile %s is declared by Fleet %s with another content; declare it in one place, or under another metadata.name", p.Object.Name, owner)
+		}
+	}
 	name := c.Account.Object.Name
 	have := s.entered[name]
 	if have == nil || equality.Semantic.DeepEqual(have.Spec, c.Account.Object.Spec) {
@@ -210,8 +222,8 @@ func (r *FleetReconciler) plan(ctx context.Context, s *scene, p *proposal) error
 	if err != nil {
 		return err
 	}
-	if mirror := s.mirrors[p.name]; mirror != nil && p.declared != nil {
-		if err = r.tryMirror(ctx, s, mirror, p); err != nil {
+	if p.declared != nil {
+		if err = r.tryMirror(ctx, s, s.mirrors[p.name], p); err != nil {
 			return err
 		}
 	}
@@ -249,11 +261,16 @@ func (r *FleetReconciler) inputsOf(ctx context.Context, s *scene, p *proposal) (
 	return in, err
 }
 
-// tryMirror has the API server judge the changed mirror before anything is accepted: what is immutable is refused there.
+// tryMirror has the API server judge the new or changed mirror before anything is accepted: what is immutable, or what
+// other people's policies do not allow, is refused there.
 func (r *FleetReconciler) tryMirror(ctx context.Context, s *scene, mirror *v1alpha1.NutanixClusterSpec, p *proposal) error {
 	trial := s.mirrorOf(mirror, p)
-	trial.ResourceVersion = mirror.ResourceVersion
-	err := s.client.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
+	var err error
+	if mirror == nil {
+		err = s.client.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
+	} else {
+		err = s.client.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
+	}
 	if apierrors.IsInvalid(err) {
 		return stall(v1alpha1.ForbiddenReason, "refused: %w", err)
 	}

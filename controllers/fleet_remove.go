@@ -81,6 +81,9 @@ func (r *FleetReconciler) recall(ctx context.Context, s *scene) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
 		mirror, g := s.mirrors[name], s.removals[name]
+		if err := r.forgetHeld(ctx, s, name); err != nil {
+			return err
+		}
 		goes := g != nil && g.keep == "" && len(g.plan.Changes) > 0
 		stamped := mirror.Annotations[v1alpha1.DeleteAtAnnotation] != "" || mirror.Annotations[v1alpha1.ReleaseAtAnnotation] != ""
 		if goes || !mirror.DeletionTimestamp.IsZero() || (!stamped && s.records[name].Removal == nil) {
@@ -95,6 +98,17 @@ func (r *FleetReconciler) recall(ctx context.Context, s *scene) error {
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("cluster %s: taking back its removal: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// forgetHeld takes a held plan out of a record when nothing is held any more, as when its commit was reverted.
+func (r *FleetReconciler) forgetHeld(ctx context.Context, s *scene, name string) error {
+	if s.records[name].Held == nil || s.proposed[name] != nil || s.removals[name] != nil || !accepted(s.mirrors[name], s.records[name]) {
+		return nil
+	}
+	if err := r.records.put(ctx, s.key(name), map[string]any{keyHeld: nil}); err != nil {
+		return fmt.Errorf("cluster %s: forgetting the plan that was held: %w", name, err)
 	}
 	return nil
 }
@@ -119,7 +133,7 @@ func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
 	if !s.read() {
 		return nil
 	}
-	waiting := map[string]bool{}
+	waiting, open := map[string]bool{}, s.open()
 	if s.gated.Digest != "" {
 		waiting[s.gated.Digest] = true
 	}
@@ -134,7 +148,8 @@ func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
 	}
 	for _, o := range objects {
 		digest := o.GetAnnotations()[v1alpha1.ApprovedPlanAnnotation]
-		if digest == "" || (waiting[digest] && !s.late(o, r.Now())) {
+		undecided := open[o.GetName()] || (o == client.Object(s.fleet) && len(open) > 0)
+		if digest == "" || ((waiting[digest] || undecided) && !s.late(o, r.Now())) {
 			continue
 		}
 		if err := unapprove(ctx, r.Client, o); client.IgnoreNotFound(err) != nil {
@@ -142,6 +157,18 @@ func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
 		}
 	}
 	return nil
+}
+
+// open are the clusters about which this reconcile did not get to a word: what was approved of them still waits. They
+// could not be planned for now, or were let go on and are held by others.
+func (s *scene) open() map[string]bool {
+	open := map[string]bool{}
+	for name, p := range s.proposed {
+		if p.held != nil && (p.held.kind == failed || p.decision.Accepted) {
+			open[name] = true
+		}
+	}
+	return open
 }
 
 // late says whether the plan that an object's approval names was first shown more than a week ago.
@@ -209,7 +236,9 @@ func (s *scene) judge(c *v1alpha1.NutanixClusterSpec) {
 	case p != nil || s.read():
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, "the spec is what Git declares")
 		c.Status.Plan, c.Status.Failures = v1alpha1.PlanStatus{Severity: v1alpha1.SeverityNone, Summary: "no change"}, nil
-	case conditionOf(c, v1alpha1.SourceAcceptedCondition) == nil:
+	case is(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue) && accepted(c, s.records[c.Name]):
+		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, "the spec is what Git declares")
+	case conditionOf(c, v1alpha1.SourceAcceptedCondition) == nil || reasonOf(c, v1alpha1.SourceAcceptedCondition) == v1alpha1.FleetGoneReason:
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.SourceUnknownReason, "the repository has not been read yet")
 	}
 }
@@ -262,20 +291,47 @@ func (r *FleetReconciler) tidy(ctx context.Context, s *scene) error {
 			return fmt.Errorf("deleting %T %s, which nothing uses any more: %w", o, o.GetName(), err)
 		}
 	}
+	if err := r.tidyRecords(ctx, s); err != nil {
+		return err
+	}
 	return r.layers.collect(ctx, s.fleet.Namespace, r.Now())
+}
+
+// tidyRecords removes the records of clusters that never came or are gone for good: held newcomers whose file was taken
+// back, and removals that were carried out. A cluster whose mirror was deleted by hand keeps its record.
+func (r *FleetReconciler) tidyRecords(ctx context.Context, s *scene) error {
+	living := map[string]bool{}
+	for i := range s.all {
+		if s.all[i].Namespace == s.fleet.Namespace {
+			living[s.all[i].Name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.records)) {
+		rec := s.records[name]
+		owner := rec.owner()
+		if living[name] || (owner != s.fleet.Name && s.fleets[owner]) || (rec.Removal == nil && (rec.Applied || rec.Gone)) {
+			continue
+		}
+		now := partial(v1alpha1.GroupVersion.WithKind(v1alpha1.NutanixClusterSpecKind))
+		switch err := r.Reader.Get(ctx, s.key(name), now); {
+		case err == nil:
+			continue // it came since this reconcile began
+		case client.IgnoreNotFound(err) != nil:
+			return fmt.Errorf("cluster %s: looking whether it is gone: %w", name, err)
+		}
+		if err := r.records.removeAs(ctx, s.key(name), rec); err != nil {
+			return fmt.Errorf("cluster %s: removing its record: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // unused are the mirrored profiles and accounts of this Fleet that no cluster of the namespace uses.
 func (s *scene) unused() []client.Object {
-	accounts, profiles := map[string]bool{}, map[string]bool{}
+	accounts := map[string]bool{}
 	for i := range s.all {
-		c := &s.all[i]
-		if c.Namespace != s.fleet.Namespace {
-			continue
-		}
-		accounts[c.Spec.AccountRef.Name] = true
-		for _, p := range c.Spec.Profiles {
-			profiles[p.Name+"@"+p.Version] = true
+		if c := &s.all[i]; c.Namespace == s.fleet.Namespace {
+			accounts[c.Spec.AccountRef.Name] = true
 		}
 	}
 	var all []client.Object
@@ -285,7 +341,7 @@ func (s *scene) unused() []client.Object {
 		}
 	}
 	for _, p := range s.used {
-		if p.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && !profiles[p.Spec.Profile+"@"+p.Spec.Version] {
+		if p.Annotations[v1alpha1.FleetAnnotation] == s.fleet.Name && len(s.users(p)) == 0 {
 			all = append(all, p)
 		}
 	}

@@ -48,6 +48,8 @@ type scene struct {
 	gated     plan.GateResult
 	failures  []v1alpha1.Failure
 	complete  bool // every step up to publish was done
+	settled   bool // all that Git declares is accepted
+	trailers  bool // a commit message approves something
 }
 
 // proposal is what happens to one cluster in this reconcile.
@@ -61,6 +63,7 @@ type proposal struct {
 	held     *stepError // why it is held; nil when accepted
 	failures []v1alpha1.Failure
 	decision plan.Decision
+	waits    bool // held only because it shares with others that stay
 
 	recordedAt *metav1.Time // of the held plan
 }
@@ -323,6 +326,17 @@ func (s *scene) failed() error {
 		}
 	}
 	return nil
+}
+
+// unanswered says whether a commit message may approve something that this reconcile could not take on: then the messages
+// are read again.
+func (s *scene) unanswered() bool {
+	for _, p := range s.proposed {
+		if p.held != nil && (p.held.kind == failed || (s.trailers && p.decision.Approved)) {
+			return true
+		}
+	}
+	return false
 }
 
 // summarize names the first mistake and counts the others.

@@ -101,8 +101,7 @@ func builtLayer(p *v1alpha1.ClusterProfile, name string) (v1alpha1.BuiltLayer, b
 
 // highest picks the highest version of a profile that the reference's range takes.
 func highest(all []v1alpha1.ClusterProfile, ref v1alpha1.ProfileReference) (*v1alpha1.ClusterProfile, error) {
-	takes, err := semver.NewConstraint(ref.Version)
-	if err != nil {
+	if _, err := semver.NewConstraint(ref.Version); err != nil {
 		return nil, stall(v1alpha1.ReferenceNotFoundReason, "profile %s: %q is neither a version nor a range: %w", ref.Name, ref.Version, err)
 	}
 	var best *v1alpha1.ClusterProfile
@@ -110,7 +109,7 @@ func highest(all []v1alpha1.ClusterProfile, ref v1alpha1.ProfileReference) (*v1a
 	for i := range all {
 		p := &all[i]
 		version, err := semver.StrictNewVersion(p.Spec.Version)
-		if p.Spec.Profile != ref.Name || err != nil || !takes.Check(version) {
+		if err != nil || !takes(ref, p) {
 			continue
 		}
 		if best == nil || version.GreaterThan(bestVersion) {
@@ -121,4 +120,18 @@ func highest(all []v1alpha1.ClusterProfile, ref v1alpha1.ProfileReference) (*v1a
 		return nil, stall(v1alpha1.ReferenceNotFoundReason, "no ClusterProfile in this namespace is profile %s in version %s; commit one, or correct spec.profiles", ref.Name, ref.Version)
 	}
 	return best, nil
+}
+
+// takes says whether a profile is of a version that a reference takes. A reference that nobody can read takes all
+// versions: it is not known which it means.
+func takes(ref v1alpha1.ProfileReference, p *v1alpha1.ClusterProfile) bool {
+	if ref.Name != p.Spec.Profile {
+		return false
+	}
+	wanted, err := semver.NewConstraint(ref.Version)
+	if err != nil {
+		return true
+	}
+	version, err := semver.StrictNewVersion(p.Spec.Version)
+	return err != nil || wanted.Check(version)
 }

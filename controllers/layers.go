@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,23 @@ const (
 type layers struct {
 	client client.Client
 	reader client.Reader
+	cache  *layerCache
 }
+
+// brokenLayer says that what a layer's Secrets hold is not what their names promise.
+type brokenLayer struct {
+	layer   v1alpha1.BuiltLayer
+	secrets []*corev1.Secret
+	err     error
+}
+
+// Error names layer and Secrets, and what happens next.
+func (e *brokenLayer) Error() string {
+	return fmt.Sprintf("layer %s in Secret %s is not what was built: %v. It is deleted and built again from Git", e.layer.Name, strings.Join(e.layer.Secrets, ", "), e.err)
+}
+
+// Unwrap gives the cause.
+func (e *brokenLayer) Unwrap() error { return e.err }
 
 // store writes a layer's Secrets where they do not exist and says where it is.
 func (l layers) store(ctx context.Context, namespace string, layer fleet.Layer) (v1alpha1.BuiltLayer, error) {
@@ -70,29 +87,108 @@ func (l layers) create(ctx context.Context, namespace, name, short string, chunk
 	return err
 }
 
-// load reads a layer back.
+// load reads a layer back. Content that does not have the layer's digest is a *brokenLayer.
 func (l layers) load(ctx context.Context, namespace string, built v1alpha1.BuiltLayer) (fleet.Layer, error) {
+	if objects, ok := l.cache.get(built.Digest); ok {
+		return fleet.Layer{Name: built.Name, Digest: built.Digest, Objects: objects}, nil
+	}
 	var packed []byte
+	var secrets []*corev1.Secret
 	for _, name := range built.Secrets {
 		secret := &corev1.Secret{}
 		if err := l.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
 			return fleet.Layer{}, fmt.Errorf("reading layer %s: %w", built.Name, err)
 		}
+		secrets = append(secrets, secret)
 		packed = append(packed, secret.Data[layerKey]...)
 	}
+	objects, size, err := unpackLayer(packed, built.Digest)
+	if err != nil {
+		return fleet.Layer{}, &brokenLayer{layer: built, secrets: secrets, err: err}
+	}
+	l.cache.put(built.Digest, objects, size)
+	return fleet.Layer{Name: built.Name, Digest: built.Digest, Objects: objects}, nil
+}
+
+// unpackLayer also says how many bytes the objects are as JSON.
+func unpackLayer(packed []byte, digest string) ([]*unstructured.Unstructured, int, error) {
 	var raw []json.RawMessage
 	if err := unpack(packed, &raw); err != nil {
-		return fleet.Layer{}, fmt.Errorf("layer %s in Secrets %s is not readable: %w", built.Name, strings.Join(built.Secrets, ", "), err)
+		return nil, 0, fmt.Errorf("not readable: %w", err)
 	}
-	layer := fleet.Layer{Name: built.Name, Digest: built.Digest}
+	var objects []*unstructured.Unstructured
 	for _, r := range raw {
 		u := &unstructured.Unstructured{}
 		if err := u.UnmarshalJSON(r); err != nil {
-			return fleet.Layer{}, fmt.Errorf("layer %s: %w", built.Name, err)
+			return nil, 0, fmt.Errorf("not readable: %w", err)
 		}
-		layer.Objects = append(layer.Objects, u)
+		objects = append(objects, u)
 	}
-	return layer, nil
+	have, size, err := fleet.LayerDigest(objects)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case have != digest:
+		return nil, 0, fmt.Errorf("its digest is %s, want %s", have, digest)
+	}
+	return objects, size, nil
+}
+
+// discard deletes the Secrets of a broken layer, as they were read, so that the Fleet misses them.
+func (l layers) discard(ctx context.Context, broken *brokenLayer) error {
+	for _, s := range broken.secrets {
+		if err := l.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting Secret %s, which does not hold the layer that it is named after: %w", client.ObjectKeyFromObject(s), err)
+		}
+	}
+	return nil
+}
+
+// layerMemory is how many bytes of layers, as JSON, are kept in memory: 8 MiB.
+const layerMemory = 8 << 20
+
+// layerCache keeps the objects of layers by digest: they are immutable, and many clusters use the same. Nobody changes
+// objects that came from it. A nil cache keeps nothing.
+type layerCache struct {
+	mu    sync.Mutex
+	held  map[string][]*unstructured.Unstructured
+	sizes map[string]int
+	order []string
+	total int
+}
+
+func (c *layerCache) get(digest string) ([]*unstructured.Unstructured, bool) {
+	if c == nil {
+		return nil, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	objects, ok := c.held[digest]
+	return objects, ok
+}
+
+// put keeps a layer and drops those kept longest when there is no room.
+func (c *layerCache) put(digest string, objects []*unstructured.Unstructured, size int) {
+	if c == nil || size > layerMemory {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		c.held, c.sizes = map[string][]*unstructured.Unstructured{}, map[string]int{}
+	}
+	if _, ok := c.held[digest]; ok {
+		return
+	}
+	for c.total+size > layerMemory {
+		oldest := c.order[0]
+		c.total -= c.sizes[oldest]
+		c.order = c.order[1:]
+		delete(c.held, oldest)
+		delete(c.sizes, oldest)
+	}
+	c.held[digest], c.sizes[digest] = objects, size
+	c.order, c.total = append(c.order, digest), c.total+size
 }
 
 // stored lists the names of the layer Secrets of a namespace.

@@ -107,6 +107,15 @@ func (m *metrics) planned(cluster client.ObjectKey, p plan.Plan) {
 	add(m.predicted, cluster, removed, p.Removed())
 }
 
+// begin has a cluster's counters start at zero, so that the first increase is seen.
+func (m *metrics) begin(cluster client.ObjectKey) {
+	for _, v := range []*prometheus.CounterVec{m.predicted, m.observed} {
+		for _, change := range []string{recreated, removed} {
+			v.WithLabelValues(cluster.Namespace, cluster.Name, change)
+		}
+	}
+}
+
 func add(to *prometheus.CounterVec, key client.ObjectKey, what string, n int) {
 	if n > 0 {
 		to.WithLabelValues(key.Namespace, key.Name, what).Add(float64(n))
@@ -114,7 +123,7 @@ func add(to *prometheus.CounterVec, key client.ObjectKey, what string, n int) {
 }
 
 // undone counts what was put back, by kinds of objects.
-func (m *metrics) undone(cluster client.ObjectKey, kinds []string) {
+func (m *metrics) undone(cluster client.ObjectKey, kinds ...string) {
 	for _, kind := range kinds {
 		add(m.corrected, cluster, kind, 1)
 	}

@@ -102,6 +102,7 @@ func (r *ClusterReconciler) countMachines(ctx context.Context, key client.Object
 		}
 		now[name].there[m.UID] = true
 	}
+	r.metrics.begin(key)
 	remade, gone := r.machines.look(key, now)
 	add(r.metrics.observed, key, recreated, remade)
 	add(r.metrics.observed, key, removed, gone)

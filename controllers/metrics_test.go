@@ -133,7 +133,7 @@ func TestMetricsFollowConventions(t *testing.T) {
 func exercise(m *metrics) {
 	m.planned(edge, plan.Plan{Changes: []plan.Change{{Severity: v1alpha1.SeverityRollout, Machines: 3, Owner: "a"}, {Severity: v1alpha1.SeverityRemove, Machines: 1, Owner: "b"}}})
 	add(m.observed, edge, recreated, 2)
-	m.undone(edge, []string{"MachineDeployment", "MachineDeployment"})
+	m.undone(edge, "MachineDeployment", "MachineDeployment")
 	m.git(edge)(gitsource.FetchPack)(100, nil)
 	m.git(edge)(gitsource.ListRefs)(0, fmt.Errorf("x: %w", gitsource.ErrRefNotFound))
 	transport := &countingTransport{metrics: m, next: answer(http.StatusConflict)}

@@ -46,6 +46,8 @@ type record struct {
 	Applied    bool
 	Gone       bool
 	Spec       *v1alpha1.NutanixClusterSpecSpec
+
+	version string // resource version that it was read at
 }
 
 // entry is one plan with what it was made from.
@@ -68,6 +70,8 @@ type entry struct {
 	Cause string `json:"cause,omitempty"`
 	// RecordedAt is when a plan of this digest was first recorded.
 	RecordedAt metav1.Time `json:"recordedAt"`
+	// Fleet that recorded a held plan.
+	Fleet string `json:"fleet,omitempty"`
 	// Account is the service account that writes go through; empty for Refract's own.
 	Account string `json:"account,omitempty"`
 	// ApprovedBy is who approved, if anybody had to.
@@ -148,6 +152,17 @@ func (r record) shown(mirror *v1alpha1.NutanixClusterSpec, now time.Time) *entry
 		return nil
 	}
 	return r.Held
+}
+
+// owner is the Fleet that recorded the cluster; "" without one.
+func (r record) owner() string {
+	switch {
+	case r.Accepted != nil:
+		return r.Accepted.Stamps[v1alpha1.FleetAnnotation]
+	case r.Held != nil:
+		return r.Held.Fleet
+	}
+	return ""
 }
 
 // limits of the accepted spec.
@@ -235,8 +250,18 @@ func (r records) remove(ctx context.Context, cluster client.ObjectKey) error {
 	return client.IgnoreNotFound(r.client.Delete(ctx, secret))
 }
 
+// removeAs deletes a record unless it was written since it was read.
+func (r records) removeAs(ctx context.Context, cluster client.ObjectKey, rec record) error {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: recordKey(cluster).Name}}
+	err := r.client.Delete(ctx, secret, client.Preconditions{ResourceVersion: &rec.version})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return client.IgnoreNotFound(err)
+}
+
 func decodeRecord(secret *corev1.Secret) (record, error) {
-	rec := record{}
+	rec := record{version: secret.ResourceVersion}
 	targets := map[string]any{
 		keyAccepted: &rec.Accepted, keyHeld: &rec.Held, keyWish: &rec.Wish, keyRemoval: &rec.Removal,
 		keyCarriedOut: &rec.CarriedOut, keyRendered: &rec.Rendered, keyApplied: &rec.Applied, keyGone: &rec.Gone, keySpec: &rec.Spec,

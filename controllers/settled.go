@@ -8,20 +8,37 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/render/plan"
 )
 
-// settled knows which clusters were found to be as wanted and have not been touched since, so that an idle fleet sends
-// no dry runs. It is a cache: after a restart each cluster is compared once.
+// settled knows what the comparison of a cluster came to for as long as nothing has been touched since, so that an idle
+// fleet sends no dry runs. It is a cache: after a restart each cluster is compared once.
 type settled struct {
 	mu sync.Mutex
 	by map[client.ObjectKey]*settledState
 }
 
+// finding is what a comparison came to. The zero finding: live is as wanted.
+type finding struct {
+	// differs: live is not as wanted, and it is for a person or the gate to say what is done about it.
+	differs bool
+	// pending changes that are not made, and the edits of other hands among them.
+	pending []plan.Change
+	edits   []kube.Edit
+	// asked: the Fleet is to gate the changes. Its answer is in the record, which nobody watches.
+	asked bool
+	// err is what a person has to be told.
+	err error
+	// until is when it has to be compared again although nothing changed; zero: never.
+	until time.Time
+}
+
 type settledState struct {
-	token string
-	seen  map[string]string // stamps of the objects as they were compared
-	clean bool
+	token   string
+	finding finding
+	seen    map[string]string // stamps of the objects as they were compared
+	clean   bool
 	// touched says that an object changed since the comparison began, so that its result is not trusted.
 	touched bool
 }
@@ -36,12 +53,16 @@ func (s *settled) state(cluster client.ObjectKey) *settledState {
 	return s.by[cluster]
 }
 
-// is says whether nothing changed since the cluster was found to be as wanted under this token.
-func (s *settled) is(cluster client.ObjectKey, token string) bool {
+// found is what the last comparison came to, nil when something changed since or it was made under another token.
+func (s *settled) found(cluster client.ObjectKey, token string, now time.Time) *finding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state(cluster)
-	return state.clean && state.token == token
+	if !state.clean || state.token != token || (!state.finding.until.IsZero() && !now.Before(state.finding.until)) {
+		return nil
+	}
+	f := state.finding
+	return &f
 }
 
 // begin starts a comparison: what is touched from here on makes its result void.
@@ -52,12 +73,12 @@ func (s *settled) begin(cluster client.ObjectKey) {
 	state.clean, state.touched = false, false
 }
 
-// done ends a comparison that found the cluster as wanted.
-func (s *settled) done(cluster client.ObjectKey, token string, pairs []plan.Pair) {
+// done ends a comparison. What has to be written because of it is written before, or it would be forgotten.
+func (s *settled) done(cluster client.ObjectKey, token string, pairs []plan.Pair, f finding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state(cluster)
-	state.token, state.clean, state.seen = token, !state.touched, map[string]string{}
+	state.token, state.finding, state.clean, state.seen = token, f, !state.touched, map[string]string{}
 	for _, p := range pairs {
 		if p.Live != nil {
 			state.seen[p.Live.GetKind()+"/"+p.Live.GetName()] = stamp(p.Live)

@@ -162,7 +162,7 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	}{
 		clients: &clients{own: own, config: mgr.GetConfig(), scheme: mgr.GetScheme(), mapper: mgr.GetRESTMapper()},
 		records: records{client: own, reader: reader},
-		layers:  layers{client: own, reader: reader},
+		layers:  layers{client: own, reader: reader, cache: &layerCache{}},
 		support: &support{reader: reader, discovery: disco},
 	}
 	inputs := &inputsReader{Reader: own, layers: shared.layers}

@@ -14,26 +14,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render"
 )
 
 // clusterGVK is the kind that a cluster begins and ends with.
 var clusterGVK = schema.GroupVersionKind{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "Cluster"}
 
 // inventoryKinds are the kinds that are watched for drift, by metadata alone.
-var inventoryKinds = []schema.GroupVersionKind{
-	clusterGVK,
-	{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "MachineDeployment"},
-	{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "MachineHealthCheck"},
-	{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "MachineDrainRule"},
-	{Group: "controlplane.cluster.x-k8s.io", Version: "v1beta2", Kind: "KubeadmControlPlane"},
-	{Group: "bootstrap.cluster.x-k8s.io", Version: "v1beta2", Kind: "KubeadmConfigTemplate"},
-	{Group: "addons.cluster.x-k8s.io", Version: "v1beta2", Kind: "ClusterResourceSet"},
-	{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta1", Kind: "NutanixCluster"},
-	{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta1", Kind: "NutanixMachineTemplate"},
-	{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta1", Kind: "NutanixFailureDomain"},
-	{Version: "v1", Kind: "Secret"},
-	{Version: "v1", Kind: "ConfigMap"},
-}
+var inventoryKinds = render.Kinds()
+
+// namespaceGVK is watched for the label that protects it.
+var namespaceGVK = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 
 // machineGVK is watched for health.
 var machineGVK = schema.GroupVersionKind{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "Machine"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -140,19 +141,31 @@ func (r *ClusterReconciler) setup(mgr ctrl.Manager) (func(context.Context) error
 		// Also its status: it says where a profile's built layers are.
 		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn)).
 		Watches(&v1alpha1.CloudAccount{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.clustersToProtect), builder.WithPredicates(unprotected)).
 		WithOptions(controller.Options{RateLimiter: limiter()}).
 		Build(r)
 	if err != nil {
 		return nil, err
 	}
+	var pending []source.Source
+	for _, kind := range inventoryKinds {
+		pending = append(pending, source.Kind[client.Object](mgr.GetCache(), partial(kind), r.onInventory(kind.Kind)))
+	}
+	pending = append(pending, source.Kind[client.Object](mgr.GetCache(), partial(machineGVK), r.onMachine()))
+	return starter(pending, c.Watch), nil
+}
+
+// starter starts each source once, however often it is called because one of them failed.
+func starter(pending []source.Source, watch func(source.Source) error) func(context.Context) error {
 	return func(context.Context) error {
-		for _, kind := range inventoryKinds {
-			if err := c.Watch(source.Kind[client.Object](mgr.GetCache(), partial(kind), r.onInventory(kind.Kind))); err != nil {
+		for len(pending) > 0 {
+			if err := watch(pending[0]); err != nil {
 				return err
 			}
+			pending = pending[1:]
 		}
-		return c.Watch(source.Kind[client.Object](mgr.GetCache(), partial(machineGVK), r.onMachine()))
-	}, nil
+		return nil
+	}
 }
 
 // onInventory has a cluster compared when an object of its inventory changes, and looked at when only its status does.
@@ -210,6 +223,20 @@ func (r *ClusterReconciler) clustersOfFleet(ctx context.Context, o client.Object
 	return requests(ctx, r.Client, o.GetNamespace(), func(c *v1alpha1.NutanixClusterSpec) bool {
 		return c.Annotations[v1alpha1.FleetAnnotation] == o.GetName()
 	})
+}
+
+// clustersToProtect maps a namespace to the clusters that are to protect it.
+func (r *ClusterReconciler) clustersToProtect(ctx context.Context, o client.Object) []reconcile.Request {
+	return requests(ctx, r.Client, o.GetName(), protected)
+}
+
+// unprotected passes namespaces that lost their label.
+var unprotected = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	DeleteFunc: func(event.DeleteEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetLabels()[v1alpha1.ProtectLabel] != e.ObjectNew.GetLabels()[v1alpha1.ProtectLabel]
+	},
 }
 
 // clustersIn maps an account or profile to the clusters that use it.

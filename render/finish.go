@@ -53,12 +53,7 @@ func checkYield(c *v1alpha1.NutanixClusterSpec, o *unstructured.Unstructured) er
 
 // position in applyOrder; -1 for what may not be rendered.
 func position(o *unstructured.Unstructured) int {
-	for i, k := range applyOrder {
-		if k.kind == o.GetKind() && k.apiVersion == o.GetAPIVersion() {
-			return i
-		}
-	}
-	return -1
+	return slices.Index(applyOrder, o.GroupVersionKind())
 }
 
 // labelled returns a copy with our labels and, on templates, the digest of the content.

@@ -1,5 +1,11 @@
 package render
 
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
 // API versions of what is rendered. Core Cluster API objects are v1beta2; CAPX has v1beta1 only.
 const (
 	groupCore           = "cluster.x-k8s.io"
@@ -32,9 +38,11 @@ const (
 	kindConfigMap              = "ConfigMap"
 )
 
-// applyOrder lists the kinds that render may yield with their API versions, in the order in which they are applied: what
-// is referred to comes before what refers to it.
-var applyOrder = []struct{ apiVersion, kind string }{
+// Kinds lists the kinds that render may yield, which are those of a cluster's inventory, in the order in which they are
+// applied: what is referred to comes before what refers to it. They are pruned in reverse.
+func Kinds() []schema.GroupVersionKind { return slices.Clone(applyOrder) }
+
+var applyOrder = kindsOf([][2]string{
 	{versionInfrastructure, kindNutanixFailureDomain},
 	{versionInfrastructure, kindNutanixMachineTemplate},
 	{versionBootstrap, kindKubeadmConfigTemplate},
@@ -47,4 +55,12 @@ var applyOrder = []struct{ apiVersion, kind string }{
 	{versionCore, kindMachineHealthCheck},
 	{versionCore, kindMachineDrainRule},
 	{versionAddons, kindClusterResourceSet},
+})
+
+func kindsOf(all [][2]string) []schema.GroupVersionKind {
+	out := make([]schema.GroupVersionKind, len(all))
+	for i, k := range all {
+		out[i] = schema.FromAPIVersionAndKind(k[0], k[1])
+	}
+	return out
 }

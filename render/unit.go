@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -150,16 +151,20 @@ func (u Unit) pick(t Template, r Referrer, names []string) string {
 
 // baseOf returns the base of the template that name was made from, "" when it has the form of none.
 func (u Unit) baseOf(kind, name string) string {
-	if u.find(kind, name) != nil {
+	for _, base := range []string{name, BaseName(name)} {
+		if u.find(kind, base) != nil {
+			return base
+		}
+	}
+	return ""
+}
+
+// BaseName takes the hash off the name of a template or failure domain: "edge-01-kcp-1a2b3c4d" gives "edge-01-kcp". A name
+// without a hash is its own base.
+func BaseName(name string) string {
+	cut := len(name) - len("-") - hashDigits
+	if cut <= 0 || name[cut] != '-' || strings.Trim(name[cut+1:], "0123456789abcdef") != "" {
 		return name
-	}
-	const suffix = len("-") + hashDigits
-	cut := len(name) - suffix
-	if cut <= 0 || name[cut] != '-' {
-		return ""
-	}
-	if _, err := hex.DecodeString(name[cut+1:]); err != nil || u.find(kind, name[:cut]) == nil {
-		return ""
 	}
 	return name[:cut]
 }

@@ -35,7 +35,7 @@ var floors = map[string][]string{
 	"render/plan/view": {"api", "render/plan"},
 	"render/drift":     {"api", "render"},
 	"controllers/flow": {"api", "config", "gitsource", "render", "render/build", "render/fleet", "render/plan", "render/drift"},
-	"controllers/kube": {"api", "render/plan"},
+	"controllers/kube": {"api", "render", "render/plan"},
 	"controllers/prism": {
 		"api", "render/drift",
 	},

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render"
 	"github.com/refract-dev/refract/render/plan"
 )
 
@@ -38,17 +39,8 @@ type Cluster struct {
 	Clock clock.PassiveClock
 }
 
-// Kinds that a cluster's inventory may hold, in the order in which they are applied: what is referred to comes before
-// what refers to it. Pruned in reverse.
-var kinds = []schema.GroupVersionKind{
-	failureDomainKind, machineTemplateKind, configTemplateKind,
-	secretKind, configMapKind,
-	{Group: "addons.cluster.x-k8s.io", Version: "v1beta2", Kind: "ClusterResourceSet"},
-	infraClusterKind, clusterKind,
-	{Group: clusterv1.GroupVersion.Group, Version: "v1beta2", Kind: "MachineDrainRule"},
-	controlPlaneKind, deploymentKind,
-	{Group: clusterv1.GroupVersion.Group, Version: "v1beta2", Kind: "MachineHealthCheck"},
-}
+// kinds that a cluster's inventory may hold, in the order in which they are applied.
+var kinds = render.Kinds()
 
 const infraGroup = "infrastructure.cluster.x-k8s.io"
 

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	"github.com/refract-dev/refract/render"
 	"github.com/refract-dev/refract/render/plan"
 )
 
@@ -171,7 +171,7 @@ func templateRefs(o *unstructured.Unstructured) map[string]identity {
 		for _, d := range domains {
 			m, _ := d.(map[string]any)
 			name, _ := m["name"].(string)
-			add(infraGroup, failureDomainKind.Kind, name, "failureDomain "+baseName(name))
+			add(infraGroup, failureDomainKind.Kind, name, "failureDomain "+render.BaseName(name))
 		}
 	}
 	return refs
@@ -181,11 +181,6 @@ func templateRefs(o *unstructured.Unstructured) map[string]identity {
 func templated(kind string) bool {
 	return kind == machineTemplateKind.Kind || kind == configTemplateKind.Kind || kind == failureDomainKind.Kind
 }
-
-// baseName takes the hash off the name of a template or failure domain ("edge-01-kcp-1a2b3c4d" gives "edge-01-kcp").
-func baseName(name string) string { return hashSuffix.ReplaceAllString(name, "") }
-
-var hashSuffix = regexp.MustCompile(`-[0-9a-f]{8}$`)
 
 // splitGroupKind reads "Kind.group", as Cluster API writes it into annotations.
 func splitGroupKind(s string) (kind, group string) {

@@ -181,7 +181,16 @@ func TestReleaseLeavesEverythingButOurName(t *testing.T) {
 	if err != nil || len(ours) != len(want) {
 		t.Fatalf("%d of %d objects are in the inventory: %v", len(ours), len(want), err)
 	}
-	if err := c.Release(ctx, ours); err != nil {
+	dying := c
+	dying.Client = &mortal{Client: c.Client, left: 1}
+	if err := dying.Release(ctx, ours); !errors.Is(err, errDied) {
+		t.Fatalf("released although the operator died at it: %v", err)
+	}
+	rest, err := c.Inventory(ctx)
+	if err != nil || len(rest) != len(ours)-1 {
+		t.Fatalf("%d of %d objects are left after one write: %v", len(rest), len(ours), err)
+	}
+	if err := c.Release(ctx, rest); err != nil {
 		t.Fatal(err)
 	}
 	for _, before := range ours {
@@ -207,6 +216,21 @@ func TestReleaseLeavesEverythingButOurName(t *testing.T) {
 	if rest, err := c.Inventory(ctx); err != nil || len(rest) != 0 {
 		t.Errorf("%d objects are left in the inventory: %v", len(rest), err)
 	}
+}
+
+// mortal is a client that dies after so many patches.
+type mortal struct {
+	client.Client
+	left int
+}
+
+var errDied = errors.New("died")
+
+func (m *mortal) Patch(ctx context.Context, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+	if m.left--; m.left < 0 {
+		return errDied
+	}
+	return m.Client.Patch(ctx, o, p, opts...)
 }
 
 func TestDeleteRestWaitsForTheCluster(t *testing.T) {

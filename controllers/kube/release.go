@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,11 +13,11 @@ import (
 )
 
 // Release lets go of objects and leaves them as they are (deletion policy Orphan): our entry is taken out of
-// managedFields, then our labels and annotations. Never by an empty apply, which would take the fields along. Objects
-// that are gone, or not in the inventory, are passed over.
+// managedFields, and with it our labels and annotations. Never by an empty apply, which would take the fields along.
+// Objects that are gone, or not in the inventory, are passed over.
 //
-// The label goes in a second request: until then a crash leaves an object that Inventory no longer lists but Managers
-// still explains, and no field of it is ever lost.
+// Each object is let go of in one request, so that after a crash it is ours or it is not: one without our entry that
+// still had our label would be nobody's to clean.
 func (c Cluster) Release(ctx context.Context, objects []*unstructured.Unstructured) error {
 	for _, o := range objects {
 		if err := c.release(ctx, plan.RefOf(o)); err != nil {
@@ -28,56 +27,32 @@ func (c Cluster) Release(ctx context.Context, objects []*unstructured.Unstructur
 	return nil
 }
 
+// release carries the resource version, so that no entry written meanwhile is lost; a conflict is retried by the caller.
 func (c Cluster) release(ctx context.Context, r plan.Ref) error {
 	live, err := c.get(ctx, r)
-	if err != nil || live == nil {
+	if err != nil || live == nil || !InInventory(live, c.Name) {
 		return err
 	}
-	if live.GetLabels()[v1alpha1.ClusterLabel] != c.Name {
-		return nil
-	}
-	if ourEntry(live) != nil {
-		if live, err = c.disown(ctx, live); err != nil || live == nil {
-			return err
-		}
-	}
-	return c.unlabel(ctx, live)
-}
-
-// disown takes our Apply entry out of managedFields. The resource version makes sure that no entry written meanwhile is
-// lost; a conflict is retried by the caller.
-func (c Cluster) disown(ctx context.Context, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	before := live.DeepCopy()
-	entries := []metav1.ManagedFieldsEntry{}
-	for _, e := range live.GetManagedFields() {
-		if !isOurs(e) {
-			entries = append(entries, e)
-		}
-	}
-	if len(entries) == 0 {
-		// An empty list would reset all ownership; one empty entry says that nobody owns anything.
-		entries = append(entries, metav1.ManagedFieldsEntry{})
-	}
-	live.SetManagedFields(entries)
-	return c.patch(ctx, live, before)
-}
-
-// unlabel takes away the labels and annotations in our domain.
-func (c Cluster) unlabel(ctx context.Context, live *unstructured.Unstructured) error {
-	before := live.DeepCopy()
+	live.SetManagedFields(withoutOurEntry(live.GetManagedFields()))
 	live.SetLabels(withoutOurs(live.GetLabels()))
 	live.SetAnnotations(withoutOurs(live.GetAnnotations()))
-	_, err := c.patch(ctx, live, before)
-	return err
+	from := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return client.IgnoreNotFound(c.Client.Patch(ctx, live, from, client.FieldOwner(releaseManager)))
 }
 
-func (c Cluster) patch(ctx context.Context, after, before *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	from := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	err := c.Client.Patch(ctx, after, from, client.FieldOwner(releaseManager))
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+func withoutOurEntry(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	kept := []metav1.ManagedFieldsEntry{}
+	for _, e := range entries {
+		if !isOurs(e) {
+			kept = append(kept, e)
+		}
 	}
-	return after, err
+	if len(kept) == 0 {
+		// An empty list would reset all ownership; one empty entry says that nobody owns anything.
+		kept = append(kept, metav1.ManagedFieldsEntry{})
+	}
+	return kept
 }
 
 // releaseManager writes while letting go, so that no entry of the inventory's manager comes back.

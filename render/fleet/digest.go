@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/refract-dev/refract/api/v1alpha1"
 )
 
@@ -37,6 +39,15 @@ func ContentDigest(p Profile) string {
 		return "" // types of the API always marshal
 	}
 	return digest
+}
+
+// LayerDigest is the digest of a built layer's objects, see Layer.Digest, and how many bytes they are as JSON.
+func LayerDigest(objects []*unstructured.Unstructured) (digest string, size int, err error) {
+	all := make([]any, len(objects))
+	for i, o := range objects {
+		all[i] = o.Object
+	}
+	return digestJSON(all)
 }
 
 // contentDigest covers a profile's spec and built layers, but not the names of files.

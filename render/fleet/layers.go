@@ -7,8 +7,6 @@ import (
 	"path"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/build"
 )
@@ -104,7 +102,7 @@ func (d *decoder) layer(p *profileItem, at string, l v1alpha1.Layer) (Layer, boo
 		return built, false
 	}
 	built.Objects = patched
-	digest, size, err := digestOf(patched)
+	digest, size, err := LayerDigest(patched)
 	switch {
 	case err != nil:
 		p.fail(at, "layer %s: %w", l.Name, err)
@@ -249,13 +247,4 @@ func (p *profileItem) patchReferences(field, text string) {
 			p.failAt(p.Origins[field], fmt.Errorf("%s: %w", field, p.undeclared(r.Name)))
 		}
 	}
-}
-
-// digestOf returns the digest of objects and their size as JSON.
-func digestOf(objects []*unstructured.Unstructured) (digest string, size int, err error) {
-	all := make([]any, len(objects))
-	for i, o := range objects {
-		all[i] = o.Object
-	}
-	return digestJSON(all)
 }
