@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,9 +20,9 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 	chart := filepath.Join(root, "charts", "refract")
 	for name, want := range files {
-		got, err := os.ReadFile(filepath.Join(chart, name))
-		if err != nil || string(got) != string(want) {
-			t.Errorf("charts/refract/%s is not what its sources yield: run make chart (%v)", name, err)
+		got, missing := os.ReadFile(filepath.Join(chart, name))
+		if missing != nil || string(got) != string(want) {
+			t.Errorf("charts/refract/%s is not what its sources yield: run make chart (%v)", name, missing)
 		}
 	}
 	there, err := filepath.Glob(filepath.Join(chart, generated, "*"))
@@ -85,7 +86,7 @@ func TestValuesAreComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	var defaults map[string]any
-	if err := yaml.UnmarshalStrict(text, &defaults); err != nil {
+	if err = yaml.UnmarshalStrict(text, &defaults); err != nil {
 		t.Fatal(err)
 	}
 	types, err := readSchema(filepath.Join(chart, "values.schema.json"))
@@ -95,7 +96,7 @@ func TestValuesAreComplete(t *testing.T) {
 	var walk func(path []string, s schema)
 	walk = func(path []string, s schema) {
 		for key, below := range s.Properties {
-			at := append(path[:len(path):len(path)], key)
+			at := append(slices.Clip(path), key)
 			if lookup(defaults, at) == nil {
 				t.Errorf("values.yaml does not show %s, which the schema allows", strings.Join(at, "."))
 			}

@@ -31,7 +31,7 @@ func write(root string) error {
 		return err
 	}
 	chart := filepath.Join(root, "charts", "refract")
-	if err := os.RemoveAll(filepath.Join(chart, generated)); err != nil {
+	if err := os.RemoveAll(filepath.Join(chart, generated)); err != nil { //nolint:gosec // a directory of the source tree
 		return fmt.Errorf("clearing the generated templates: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(chart, generated), 0o755); err != nil { //nolint:gosec // a directory of the source tree
@@ -55,24 +55,32 @@ func generate(root string) (map[string][]byte, error) {
 		}
 		for _, path := range paths {
 			from := "config/" + dir + "/" + filepath.Base(path)
-			condition := conditionOf(from)
-			if condition == "" {
-				continue
-			}
-			text, err := os.ReadFile(path) //nolint:gosec // a file of the source tree
-			if err != nil {
-				return nil, err
-			}
-			files[generated+"/"+prefix+"-"+filepath.Base(path)], err = template(from, condition, string(text))
+			text, err := templateFile(from, path)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", from, err)
+			}
+			if text != nil {
+				files[generated+"/"+prefix+"-"+filepath.Base(path)] = text
 			}
 		}
 	}
 	var err error
-	if files["LICENSE"], err = os.ReadFile(filepath.Join(root, "LICENSE")); err != nil { //nolint:gosec // as above
+	if files["LICENSE"], err = os.ReadFile(filepath.Join(root, "LICENSE")); err != nil { //nolint:gosec // a file of the source tree
 		return nil, err
 	}
 	files["README.md"], err = readme(filepath.Join(root, "charts", "refract"))
 	return files, err
+}
+
+// templateFile is the template of a file of config, nil for one that is no part of the chart.
+func templateFile(from, path string) ([]byte, error) {
+	condition := conditionOf(from)
+	if condition == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // a file of the source tree
+	if err != nil {
+		return nil, err
+	}
+	return template(from, condition, string(text))
 }

@@ -44,7 +44,7 @@ func readme(chart string) ([]byte, error) {
 		return nil, err
 	}
 	var defaults map[string]any
-	if err := yaml.UnmarshalStrict(text, &defaults); err != nil {
+	if err = yaml.UnmarshalStrict(text, &defaults); err != nil {
 		return nil, fmt.Errorf("values.yaml: %w", err)
 	}
 	types, err := readSchema(filepath.Join(chart, "values.schema.json"))

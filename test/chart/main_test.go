@@ -38,7 +38,7 @@ func run(m *testing.M) (code int, err error) {
 			err = stopped
 		}
 	}()
-	if err := aggregate(ctx); err != nil {
+	if err = aggregate(ctx); err != nil {
 		return 1, err
 	}
 	if release, err = install.Install(ctx, here, install.Options{}); err != nil {

@@ -33,8 +33,10 @@ func TestPodIsRestricted(t *testing.T) {
 	}{
 		"Defaults":   {reason: "as installed", template: operator.Template},
 		"Everything": {reason: "whatever the values", template: full},
-		"Escalation": {reason: "the namespace enforces", template: operator.Template, refuse: "allowPrivilegeEscalation",
-			change: func(c *corev1.Container) { c.SecurityContext.AllowPrivilegeEscalation = &yes }},
+		"Escalation": {
+			reason: "the namespace enforces", template: operator.Template, refuse: "allowPrivilegeEscalation",
+			change: func(c *corev1.Container) { c.SecurityContext.AllowPrivilegeEscalation = &yes },
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

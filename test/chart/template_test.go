@@ -58,8 +58,11 @@ func TestTemplates(t *testing.T) {
 		values values
 		check  func(t *testing.T, r rendered)
 	}{
-		"Image": {"registry, repository and tag make the image", values{"image": values{"registry": "registry.example.com", "repository": "platform/refract", "tag": "v1"}},
-			has("registry.example.com/platform/refract:v1", image)},
+		"Image": {
+			"registry, repository and tag make the image",
+			values{"image": values{"registry": "registry.example.com", "repository": "platform/refract", "tag": "v1"}},
+			has("registry.example.com/platform/refract:v1", image),
+		},
 		"ImageDefault":   {"the tag is the chart's appVersion", nil, has("refract:0.1.0", image)},
 		"RegistryMirror": {"the global registry wins", values{"global": values{"imageRegistry": "mirror.example.com/"}, "image": values{"registry": "registry.example.com"}}, has("mirror.example.com/refract:0.1.0", image)},
 		"Digest":         {"a digest wins over the tag", everything, has("mirror.example.com/platform/refract@sha256:"+strings.Repeat("0a", 32), image)},
