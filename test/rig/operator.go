@@ -19,9 +19,12 @@ type Operator struct {
 	done   chan error
 }
 
-// NewOperator makes an operator that acts as config says; Start starts it.
+// NewOperator makes an operator that acts as config says and serves metrics only when o says where; Start starts it.
 func NewOperator(config *rest.Config, o controllers.Options) *Operator {
-	o.MetricsAddress, o.HealthAddress = "0", ""
+	o.HealthAddress = ""
+	if o.MetricsAddress == "" {
+		o.MetricsAddress = "0"
+	}
 	o.AllowInsecureGit, o.RelaxedNames = true, true
 	own := rest.CopyConfig(config)
 	own.UserAgent = "refract"
