@@ -17,6 +17,7 @@ helm install refract charts/refract --namespace refract-system --create-namespac
 - The CRDs of ` + "`refract.dev`" + `, upgraded with the release. They stay on uninstall.
 - Three admission policies: approving takes the verb ` + "`approve`" + `; what is labelled ` + "`refract.dev/protect=true`" + ` is not deleted; a planner only sends dry runs. They stay on uninstall, because what they protect stays.
 - The operator: a Deployment under pod security standard ` + "`restricted`" + `, two replicas of which one works, a disruption budget, a network policy, a metrics Service, and no right that it does not use.
+- Off by default: a ServiceMonitor, alerts for the Prometheus operator and a dashboard for Grafana.
 - ClusterRoles for people: ` + "`-viewer`, `-editor` and `-admin`" + `, which are also part of Kubernetes' own view, edit and admin; ` + "`-approver`" + `, who approves what is held; ` + "`-planner`" + `, who makes exact plans and writes nothing.
 
 ## Values

@@ -1,7 +1,9 @@
 package chart
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -39,6 +41,8 @@ var everything = values{
 			"enabled": true, "namespace": "monitoring", "labels": values{"release": "prometheus"}, "scrapeTimeout": "10s",
 			"relabelings": []any{values{"action": "labeldrop", "regex": "pod"}}, "metricRelabelings": []any{values{"action": "labeldrop", "regex": "pod"}},
 		},
+		"prometheusRule": values{"enabled": true, "namespace": "monitoring", "labels": values{"release": "prometheus"}},
+		"dashboard":      values{"enabled": true, "namespace": "monitoring", "annotations": values{"grafana_folder": "Clusters"}},
 	},
 	"networkPolicy": values{
 		"metricsFrom": []any{values{"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "monitoring"}}}},
@@ -122,10 +126,36 @@ func TestTemplates(t *testing.T) {
 			r.none(t, "RoleBinding")
 			r.none(t, "Role")
 		}},
-		"NoMonitor": {"most clusters lack the Prometheus operator", nil, func(t *testing.T, r rendered) { t.Helper(); r.none(t, "ServiceMonitor") }},
 		"Monitor": {"found by the labels of one's Prometheus", everything, func(t *testing.T, r rendered) {
 			t.Helper()
 			want(t, r.field(t, "ServiceMonitor", "refract-metrics", "metadata", "labels", "release"), "prometheus")
+		}},
+		"MonitorHonoursLabels": {"namespace and name are those of Fleets and clusters", everything, func(t *testing.T, r rendered) {
+			t.Helper()
+			endpoints, _, _ := unstructured.NestedSlice(r.find("ServiceMonitor", "refract-metrics").Object, "spec", "endpoints")
+			if len(endpoints) != 1 || endpoints[0].(map[string]any)["honorLabels"] != true {
+				t.Errorf("scraped as %v", endpoints)
+			}
+		}},
+		"NothingForOthers": {"alerts and dashboards need what may not be there", nil, func(t *testing.T, r rendered) {
+			t.Helper()
+			r.none(t, "ServiceMonitor")
+			r.none(t, "PrometheusRule")
+			r.none(t, "ConfigMap")
+		}},
+		"Alerts": {"as they are in the file", everything, func(t *testing.T, r rendered) {
+			t.Helper()
+			groups, _, _ := unstructured.NestedSlice(r.find("PrometheusRule", "refract-alerts").Object, "spec", "groups")
+			if len(groups) == 0 || !strings.Contains(fmt.Sprint(groups), "{{ $labels") {
+				t.Errorf("the rules are %v", groups)
+			}
+		}},
+		"Dashboard": {"found by Grafana's sidecar", everything, func(t *testing.T, r rendered) {
+			t.Helper()
+			want(t, r.field(t, "ConfigMap", "refract-dashboard", "metadata", "labels", "grafana_dashboard"), "1")
+			if !json.Valid([]byte(r.field(t, "ConfigMap", "refract-dashboard", "data", "refract.json"))) {
+				t.Error("the dashboard is no JSON")
+			}
 		}},
 		"NoMetrics": {"nothing listens", values{"metrics": values{"enabled": false}}, func(t *testing.T, r rendered) {
 			t.Helper()
