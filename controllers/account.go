@@ -111,6 +111,9 @@ func (r *AccountReconciler) trusted(ctx context.Context, c *v1alpha1.NutanixClus
 	if err != nil || !rec.known() {
 		return err
 	}
+	if rec.Moving {
+		return wait(v1alpha1.MovingReason, whileMoving, "cluster %s is being moved by clusterctl; its credentials stay as they are until that is over", c.Name)
+	}
 	_, digest, err := r.inputs.of(ctx, c)
 	if err != nil {
 		return err

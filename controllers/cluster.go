@@ -215,7 +215,21 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 	if v.stopped() {
 		r.sayPaused(v)
 	}
-	return nil
+	return r.noteMove(ctx, v)
+}
+
+// noteMove records whether clusterctl was moving the Cluster when it was seen last: once it is gone, that says why.
+func (r *ClusterReconciler) noteMove(ctx context.Context, v *view) error {
+	moving := v.health.Paused != nil && v.health.Paused.Moving
+	if !v.health.Found || !v.record.known() || moving == v.record.Moving {
+		return nil
+	}
+	v.record.Moving = moving
+	values := map[string]any{keyMoving: nil}
+	if moving {
+		values[keyMoving] = true
+	}
+	return r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), values)
 }
 
 // findFleet reads the Fleet that accepted the cluster, which a living one is by the record whatever the annotation says:
@@ -294,7 +308,12 @@ func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
 		return r.noteApplied(ctx, v)
 	case v.record.Applied && !v.record.Gone:
 		v.record.Gone = true
-		return r.records.put(ctx, key, map[string]any{keyGone: true})
+		if err := r.records.put(ctx, key, map[string]any{keyGone: true}); err != nil {
+			return err
+		}
+	}
+	if v.record.Gone && v.record.Moving {
+		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s was moved to another management cluster by clusterctl, with its machines; nothing is applied or re-created here. Remove its file from this Fleet and delete this object: neither touches the machines", key)
 	}
 	return nil
 }
@@ -345,7 +364,7 @@ func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
 	}
 	v.flow, v.edits = &p, nil
 	for _, pair := range p.Pairs {
-		if pair.Want != nil {
+		if pair.Want != nil && !pair.Adopt { // what is taken over was nobody's edit
 			v.edits = append(v.edits, kube.Edits(pair.Live, pair.DryRun)...)
 		}
 	}

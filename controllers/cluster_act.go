@@ -317,9 +317,9 @@ func (r *ClusterReconciler) sayDrift(v *view, cause plan.Cause) {
 	}
 }
 
-// sayEdits tells who changed what and what it is put back to. What is taken over by spec.adopt was nobody's edit.
+// sayEdits tells who changed what and what it is put back to.
 func (r *ClusterReconciler) sayEdits(v *view, cause plan.Cause) {
-	if cause != plan.CauseDrift || v.cluster.Spec.Adopt {
+	if cause != plan.CauseDrift {
 		return
 	}
 	for _, e := range v.edits {

@@ -31,6 +31,7 @@ const (
 	keyRendered   = "rendered"    // by the cluster: what is rendered of the accepted entry now, after an upgrade of Refract
 	keyApplied    = "applied"     // by the cluster: its Cluster was seen after an apply
 	keyGone       = "gone"        // by the cluster: its Cluster was applied once and is gone by another hand
+	keyMoving     = "moving"      // by the cluster: clusterctl was moving its Cluster when that was seen last
 	keySpec       = "spec"        // with accepted: the accepted spec, to restore a mirror from
 )
 
@@ -45,6 +46,7 @@ type record struct {
 	Rendered   *rendered
 	Applied    bool
 	Gone       bool
+	Moving     bool
 	Spec       *v1alpha1.NutanixClusterSpecSpec
 
 	version string // resource version that it was read at
@@ -264,7 +266,7 @@ func decodeRecord(secret *corev1.Secret) (record, error) {
 	rec := record{version: secret.ResourceVersion}
 	targets := map[string]any{
 		keyAccepted: &rec.Accepted, keyHeld: &rec.Held, keyWish: &rec.Wish, keyRemoval: &rec.Removal,
-		keyCarriedOut: &rec.CarriedOut, keyRendered: &rec.Rendered, keyApplied: &rec.Applied, keyGone: &rec.Gone, keySpec: &rec.Spec,
+		keyCarriedOut: &rec.CarriedOut, keyRendered: &rec.Rendered, keyApplied: &rec.Applied, keyGone: &rec.Gone, keyMoving: &rec.Moving, keySpec: &rec.Spec,
 	}
 	for key, target := range targets {
 		if len(secret.Data[key]) == 0 {
