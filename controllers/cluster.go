@@ -293,18 +293,15 @@ func (v *view) token() string {
 func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
 	h := v.health
 	key := client.ObjectKeyFromObject(v.cluster)
+	if !v.stopped() {
+		sayGoing(v.cluster)
+	}
 	switch {
 	case h.Topology:
 		return stall(v1alpha1.UnsupportedReason, "Cluster %s has spec.topology: it is managed through a ClusterClass, and Refract applies plain objects. Use another name, or take the Cluster off its ClusterClass first", key)
 	case h.Found && h.Deletion != nil && (h.Paused == nil || !h.Paused.Moving):
 		return stall(v1alpha1.ClusterDeletedElsewhereReason, "Cluster %s is being deleted by another hand; nothing is applied. %s", key, blockers(h.Deletion))
-	case h.Found && v.stopped():
-		return r.noteApplied(ctx, v)
 	case h.Found:
-		set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionFalse, v1alpha1.NotPausedReason, "nothing is paused")
-		if v.cluster.Spec.Paused {
-			set(v.cluster, v1alpha1.PausedCondition, metav1.ConditionTrue, v1alpha1.PausedBySpecReason, "spec.paused is true: Cluster API does nothing for this cluster")
-		}
 		return r.noteApplied(ctx, v)
 	case v.record.Applied && !v.record.Gone:
 		v.record.Gone = true
@@ -325,6 +322,14 @@ func (r *ClusterReconciler) noteApplied(ctx context.Context, v *view) error {
 	}
 	v.record.Applied, v.record.Gone = true, false
 	return r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), map[string]any{keyApplied: true, keyGone: nil})
+}
+
+// sayGoing says that no other hand has paused the cluster, also when the Cluster that it had paused is gone.
+func sayGoing(c *v1alpha1.NutanixClusterSpec) {
+	set(c, v1alpha1.PausedCondition, metav1.ConditionFalse, v1alpha1.NotPausedReason, "nothing is paused")
+	if c.Spec.Paused {
+		set(c, v1alpha1.PausedCondition, metav1.ConditionTrue, v1alpha1.PausedBySpecReason, "spec.paused is true: Cluster API does nothing for this cluster")
+	}
 }
 
 func (r *ClusterReconciler) sayPaused(v *view) {

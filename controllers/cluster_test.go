@@ -166,6 +166,29 @@ func TestApprovalOutlivesAFailedWrite(t *testing.T) {
 	}
 }
 
+// A pause by another hand is over when the Cluster is gone, and a Cluster that was seen while it was paused is missed, too.
+func TestPauseEndsWithTheCluster(t *testing.T) {
+	v := seen()
+	v.record.Applied = false
+	v.health.Paused = &kube.Pause{Field: "spec.paused", Manager: "somebody"}
+	r := operator(stand(t, interceptor.Funcs{}, v.cluster))
+	r.sayPaused(v)
+	if err := r.guard(t.Context(), v); err != nil || !is(v.cluster, v1alpha1.PausedCondition, metav1.ConditionTrue) {
+		t.Fatalf("%v: %+v", err, v.cluster.Status.Conditions)
+	}
+	v.health = kube.Health{}
+	var err error
+	if v.record, err = r.records.get(t.Context(), client.ObjectKeyFromObject(v.cluster)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.guard(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if !is(v.cluster, v1alpha1.PausedCondition, metav1.ConditionFalse) || !v.record.Gone {
+		t.Errorf("gone: %t, conditions %+v", v.record.Gone, v.cluster.Status.Conditions)
+	}
+}
+
 // Watches that were started are not started again because another one failed.
 func TestEachWatchIsStartedOnce(t *testing.T) {
 	started := map[source.Source]int{}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/render/fleet"
 )
 
@@ -151,8 +152,8 @@ func (r *FleetReconciler) claim(ctx context.Context, s *scene, p *proposal) erro
 	if err := r.Reader.List(ctx, accounts); err != nil {
 		return fmt.Errorf("listing CloudAccounts: %w", err)
 	}
-	now := &scene{fleet: s.fleet, fleets: s.fleets, all: clusters.Items, accounts: accounts.Items}
-	if err := now.taken(p.declared, now.addressOf); err != nil {
+	now := flow.Mirrored{Namespace: s.fleet.Namespace, Clusters: clusters.Items, Accounts: accounts.Items}
+	if err := now.Taken(*p.declared); err != nil {
 		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("nutanixclusterspecs").GroupResource(), p.name, err)
 	}
 	return nil

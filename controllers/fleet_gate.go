@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/gitsource"
 	"github.com/refract-dev/refract/render/plan"
 )
@@ -178,31 +179,8 @@ func (s *scene) findRemovals() {
 			g.keep, g.reason = "its file is gone from Git, and the mirrored object is not what was accepted; it is put back first", v1alpha1.SourceUnknownReason
 		case mirror.Annotations[v1alpha1.SourceAnnotation] != s.source:
 			g.keep = "the Fleet's url or path changed and the new place does not declare this cluster; it is kept, whatever its deletion policy"
-		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionOrphan:
-			g.plan = plan.Orphan(clusterRef(mirror))
-		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete:
-			g.plan = plan.Deletion(clusterRef(mirror), machinesOf(mirror.Spec))
 		default:
-			g.keep = "its file is gone from Git; deletion policy Protect keeps the cluster with its last spec. Put the file back, or commit deletionPolicy Delete or Orphan before removing it"
+			g.plan, g.keep = flow.Removal(mirror)
 		}
 	}
-}
-
-func clusterRef(c *v1alpha1.NutanixClusterSpec) plan.Ref {
-	return plan.Ref{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "Cluster", Namespace: c.Namespace, Name: c.Name}
-}
-
-// machinesOf is how many machines an accepted cluster may have; a pool that is scaled automatically counts with its maximum,
-// so that an approval does not go stale.
-func machinesOf(c v1alpha1.NutanixClusterSpecSpec) int {
-	n := int(c.ControlPlane.Replicas)
-	for _, pool := range c.NodePools {
-		switch {
-		case pool.Autoscaling != nil:
-			n += int(pool.Autoscaling.Max)
-		case pool.Replicas != nil:
-			n += int(*pool.Replicas)
-		}
-	}
-	return n
 }

@@ -93,8 +93,8 @@ func (r *FleetReconciler) declare(s *scene, c *fleet.Cluster) *proposal {
 		p.held = asFailure(stall(v1alpha1.InvalidReason, "%w", c.Err))
 		return p
 	}
-	if err := s.changedProfile(c); err != nil {
-		p.hold(err)
+	if err := s.mirrored().ChangedProfile(*c); err != nil {
+		p.hold(stall(v1alpha1.InvalidReason, "%w", err))
 		return p
 	}
 	if err := s.blocked(c); err != nil {
@@ -158,28 +158,6 @@ func accepted(mirror *v1alpha1.NutanixClusterSpec, rec record) bool {
 		}
 	}
 	return equality.Semantic.DeepEqual(mirror.Spec, *rec.Spec)
-}
-
-// changedProfile refuses another content under a profile version that is in use: versions are immutable.
-func (s *scene) changedProfile(c *fleet.Cluster) error {
-	for _, p := range c.Profiles {
-		v := p.Object.Spec
-		if have := s.inUse(v.Profile, v.Version); have != nil && have.Status.ContentDigest != p.ContentDigest {
-			return stall(v1alpha1.InvalidReason, "%w", &build.Error{Path: p.Place.Path, Line: p.Place.Line, Err: fmt.Errorf(
-				"profile %s@%s is in use with another content, and a version never changes: make a new version, and leave %s as it was", v.Profile, v.Version, v.Version)})
-		}
-	}
-	return nil
-}
-
-// inUse finds the mirrored profile of a version; it stays mirrored for as long as a cluster uses it.
-func (s *scene) inUse(profile, version string) *v1alpha1.ClusterProfile {
-	for _, p := range s.used {
-		if p.Spec.Profile == profile && p.Spec.Version == version && p.Status.ContentDigest != "" {
-			return p
-		}
-	}
-	return nil
 }
 
 // hold notes why a cluster is held. The others go on; what a retry may mend is tried again.
@@ -279,48 +257,13 @@ func (r *FleetReconciler) tryMirror(ctx context.Context, s *scene, mirror *v1alp
 
 // reserve holds newcomers whose name or endpoint is taken, and clusters that another Fleet declares.
 func (r *FleetReconciler) reserve(s *scene) {
+	living := s.mirrored()
 	for _, p := range s.proposed {
 		if p.held != nil || p.declared == nil || s.mirrors[p.name] != nil {
 			continue
 		}
-		if err := s.taken(p.declared, s.addressOf); err != nil {
+		if err := living.Taken(*p.declared); err != nil {
 			p.hold(stall(v1alpha1.ConflictReason, "%w", p.placed(&build.Error{Err: err})))
 		}
 	}
-}
-
-// addressOf is the Prism Central of a living cluster, "" when its account is not known.
-func (s *scene) addressOf(c *v1alpha1.NutanixClusterSpec) string {
-	for i := range s.accounts {
-		if a := &s.accounts[i]; a.Namespace == c.Namespace && a.Name == c.Spec.AccountRef.Name {
-			return a.Spec.Endpoint.Address
-		}
-	}
-	return ""
-}
-
-// taken says who has a newcomer's name or endpoint already. Living clusters count whoever declares them, also those
-// whose file is gone: their machines are there.
-func (s *scene) taken(c *fleet.Cluster, addressOf func(*v1alpha1.NutanixClusterSpec) string) error {
-	address := c.Account.Object.Spec.Endpoint.Address
-	for i := range s.all {
-		other := &s.all[i]
-		same := other.Name == c.Object.Name
-		if same && other.Namespace == s.fleet.Namespace {
-			if owner := other.Annotations[v1alpha1.FleetAnnotation]; owner != "" {
-				return fmt.Errorf("cluster %s is declared by Fleet %s already; remove it from one of the two (this Fleet takes over once that one is gone)", other.Name, owner)
-			}
-			return fmt.Errorf("NutanixClusterSpec %s/%s exists and was not made by a Fleet; delete it (its machines stay) to have this Fleet take over", other.Namespace, other.Name)
-		}
-		if addressOf(other) != address {
-			continue
-		}
-		if same {
-			return fmt.Errorf("a cluster named %s exists in namespace %s on the same Prism Central (%s), where names are identities; choose another name", other.Name, other.Namespace, address)
-		}
-		if other.Spec.ControlPlane.Endpoint.Host == c.Object.Spec.ControlPlane.Endpoint.Host {
-			return fmt.Errorf("endpoint %s is in use by cluster %s/%s on the same Prism Central (%s); choose a free address, or delete that cluster first if this one is the same under a new name", other.Spec.ControlPlane.Endpoint.Host, other.Namespace, other.Name, address)
-		}
-	}
-	return nil
 }

@@ -149,6 +149,15 @@ func (s *scene) lookAround(ctx context.Context, r *FleetReconciler) error {
 	return nil
 }
 
+// mirrored is what is accepted and living, to compare with what is declared.
+func (s *scene) mirrored() flow.Mirrored {
+	m := flow.Mirrored{Namespace: s.fleet.Namespace, Clusters: s.all, Accounts: s.accounts}
+	for _, name := range slices.Sorted(maps.Keys(s.used)) {
+		m.Profiles = append(m.Profiles, *s.used[name])
+	}
+	return m
+}
+
 // read reads the repository if it is time, and decodes it.
 func (r *FleetReconciler) read(ctx context.Context, s *scene) error {
 	f := s.fleet

@@ -29,8 +29,15 @@ var namespaceGVK = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 // machineGVK is watched for health.
 var machineGVK = schema.GroupVersionKind{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "Machine"}
 
-// Oldest Kubernetes of a management cluster.
-const minKubernetes = "1.33.0"
+// What this version works with; docs and README say the same.
+const (
+	// SupportedKubernetes is the oldest version of a management cluster.
+	SupportedKubernetes = "1.33"
+	// SupportedCAPI are the versions of Cluster API.
+	SupportedCAPI = "1.13 to 1.14"
+	// SupportedCAPX are the versions of the Nutanix provider.
+	SupportedCAPX = "1.9 to 1.10"
+)
 
 // supportAgain is how soon an unsupported management cluster is looked at again.
 const supportAgain = 30 * time.Second
@@ -80,8 +87,8 @@ func (s *support) kubernetes() error {
 	if err != nil {
 		return nil //nolint:nilerr // a version of an unknown form is not refused
 	}
-	if have.LessThan(version.MustParseGeneric(minKubernetes)) {
-		return wait(v1alpha1.UnsupportedReason, supportAgain, "the management cluster runs Kubernetes %s; Refract needs %s or newer. Upgrade it", info.GitVersion, minKubernetes)
+	if have.LessThan(version.MustParseGeneric(SupportedKubernetes)) {
+		return wait(v1alpha1.UnsupportedReason, supportAgain, "the management cluster runs Kubernetes %s; Refract needs %s or newer. Upgrade it", info.GitVersion, SupportedKubernetes)
 	}
 	return nil
 }
@@ -95,7 +102,7 @@ func (s *support) served(ctx context.Context, kind schema.GroupVersionKind) erro
 	name := resourceOf(kind) + "." + kind.Group
 	if err := s.reader.Get(ctx, client.ObjectKey{Name: name}, crd); err != nil {
 		if apierrors.IsNotFound(err) {
-			return wait(v1alpha1.UnsupportedReason, supportAgain, "the management cluster has no %s (CustomResourceDefinition %s): install Cluster API 1.13 or 1.14 with the kubeadm providers, and CAPX 1.9 or 1.10", kind.Kind, name)
+			return wait(v1alpha1.UnsupportedReason, supportAgain, "the management cluster has no %s (CustomResourceDefinition %s): install Cluster API %s with the kubeadm providers, and CAPX %s", kind.Kind, name, SupportedCAPI, SupportedCAPX)
 		}
 		return fmt.Errorf("reading CustomResourceDefinition %s: %w", name, err)
 	}
@@ -104,7 +111,7 @@ func (s *support) served(ctx context.Context, kind schema.GroupVersionKind) erro
 			return nil
 		}
 	}
-	return wait(v1alpha1.UnsupportedReason, supportAgain, "CustomResourceDefinition %s does not serve %s: upgrade to Cluster API 1.13 or 1.14 and CAPX 1.9 or 1.10", name, kind.Version)
+	return wait(v1alpha1.UnsupportedReason, supportAgain, "CustomResourceDefinition %s does not serve %s: upgrade to Cluster API %s and CAPX %s", name, kind.Version, SupportedCAPI, SupportedCAPX)
 }
 
 // resourceOf is the plural by which the CRD of a kind is named; all of ours are regular.

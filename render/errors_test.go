@@ -180,6 +180,15 @@ func TestErrors(t *testing.T) {
 			func(in *Inputs) { delete(in.Cluster.Spec.Profiles[1].Variables, "zone") },
 			[]string{clusterPlace, "variable zone of profile standard has no default"},
 		},
+		"VariableOfAnotherFormat": {
+			func(in *Inputs) {
+				p := in.Profiles[0].Object
+				for i := range p.Spec.Variables {
+					p.Spec.Variables[i].Format = v1alpha1.FormatNumber
+				}
+			},
+			[]string{clusterPlace, "of profile", "is not a number"},
+		},
 		"VariableNotDeclared": {
 			func(in *Inputs) { in.Cluster.Spec.Profiles[0].Variables = map[string]string{"zoen": "x"} },
 			[]string{clusterPlace, "profile policies 0.3.0-rc.1 has no variable zoen", "did you mean zone?"},

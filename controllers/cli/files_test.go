@@ -243,6 +243,14 @@ func TestPlanOfMistakes(t *testing.T) {
 		t.Error("a wrong cluster was planned")
 	}
 	expect(t, run(t, "plan", filepath.Join(repository(t, "good"), "layers")), 2, "declares nothing")
+
+	torn := t.TempDir()
+	write(t, "{{ not yaml", torn, "torn.yaml")
+	got = run(t, "plan", torn)
+	expect(t, got, 2, "torn.yaml:1: ")
+	if strings.Contains(got.out, "no change") {
+		t.Errorf("says that nothing changes of what it could not read: %s", got.out)
+	}
 }
 
 // TestDemoFleet keeps the sample fleet usable by the commands that its readers try.

@@ -30,7 +30,7 @@ type scene struct {
 	namespace string
 	fleet     *v1alpha1.Fleet                         // nil: none was named
 	mirrors   map[string]*v1alpha1.NutanixClusterSpec // of the namespace, by name
-	profiles  []v1alpha1.ClusterProfile
+	mirrored  flow.Mirrored
 }
 
 func (f planFlags) proposeLive(ctx context.Context, d declared) (proposed, error) {
@@ -86,7 +86,11 @@ func (s *scene) look(ctx context.Context, fleetName string) error {
 	if err := s.client.List(ctx, profiles, client.InNamespace(s.namespace)); err != nil {
 		return fmt.Errorf("listing ClusterProfiles in namespace %s: %w", s.namespace, err)
 	}
-	s.profiles = profiles.Items
+	accounts := &v1alpha1.CloudAccountList{}
+	if err := s.client.List(ctx, accounts, client.InNamespace(s.namespace)); err != nil {
+		return fmt.Errorf("listing CloudAccounts in namespace %s: %w", s.namespace, err)
+	}
+	s.mirrored = flow.Mirrored{Namespace: s.namespace, Clusters: clusters.Items, Accounts: accounts.Items, Profiles: profiles.Items}
 	if fleetName == "" {
 		return nil
 	}
@@ -138,7 +142,7 @@ func (s *scene) propose(ctx context.Context) (proposed, error) {
 }
 
 func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, error) {
-	if err := s.changedProfile(c); err != nil {
+	if err := s.mirrored.ChangedProfile(c); err != nil {
 		return plan.Plan{}, err
 	}
 	live := kube.Cluster{
@@ -160,38 +164,17 @@ func (s *scene) gone(name string) bool {
 	return stalled != nil && stalled.Reason == v1alpha1.ClusterDeletedElsewhereReason
 }
 
-// reserve holds newcomers whose endpoint a living cluster of the namespace has, which is what a rename looks like.
+// reserve holds newcomers whose name or endpoint is taken, which is what a rename looks like.
 func (s *scene) reserve(decisions map[string]plan.Decision) {
 	for _, c := range s.Clusters {
-		name, host := c.Object.Name, c.Object.Spec.ControlPlane.Endpoint.Host
+		name := c.Object.Name
 		if _, planned := decisions[name]; !planned || s.mirrors[name] != nil {
 			continue
 		}
-		for _, other := range s.mirrors {
-			if other.Spec.ControlPlane.Endpoint.Host == host && other.Spec.AccountRef.Name == c.Object.Spec.AccountRef.Name {
-				decisions[name] = plan.Decision{Reason: v1alpha1.ConflictReason, Message: fmt.Sprintf(
-					"%s:%d: endpoint %s is in use by cluster %s; choose a free address, or delete that cluster first if this one is the same under a new name",
-					c.Place.Path, c.Place.Line, host, other.Name)}
-			}
+		if err := s.mirrored.Taken(c); err != nil {
+			decisions[name] = plan.Decision{Reason: v1alpha1.ConflictReason, Message: placed(c, err)[0].Error()}
 		}
 	}
-}
-
-// changedProfile finds another content under a profile version that is in use: versions are immutable.
-func (s *scene) changedProfile(c fleet.Cluster) error {
-	for _, p := range c.Profiles {
-		wanted := p.Object.Spec
-		for i := range s.profiles {
-			have := &s.profiles[i]
-			same := have.Spec.Profile == wanted.Profile && have.Spec.Version == wanted.Version
-			if same && have.Status.ContentDigest != "" && have.Status.ContentDigest != p.ContentDigest {
-				return build.At(p.Place.Path, p.Place.Line, fmt.Errorf(
-					"profile %s@%s is in use with another content, and a version never changes: make a new version, and leave %s as it was",
-					wanted.Profile, wanted.Version, wanted.Version))
-			}
-		}
-	}
-	return nil
 }
 
 func (s *scene) gateInput(plans []plan.Plan) plan.GateInput {
@@ -226,20 +209,17 @@ func (s *scene) removals(in *plan.GateInput) map[string]string {
 		if _, ok := s.find(name); ok || !mirror.DeletionTimestamp.IsZero() {
 			continue
 		}
-		ref := plan.Ref{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "Cluster", Namespace: s.namespace, Name: name}
-		switch {
-		case !s.Complete:
+		if !s.Complete {
 			kept[name] = "a file below PATH could not be understood, so it is not known whether this cluster is still declared"
 			continue
-		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionOrphan:
-			in.Removals[name] = plan.RemovalInput{Plan: plan.Orphan(ref), Limits: mirror.Spec.Limits}
-		case mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete:
-			machines := int(mirror.Status.ControlPlane.Desired) + int(mirror.Status.Workers.Desired)
-			in.Removals[name] = plan.RemovalInput{Plan: plan.Deletion(ref, machines), Limits: mirror.Spec.Limits}
-		default:
-			kept[name] = "its file is gone, and deletion policy Protect keeps the cluster with its last spec; to remove it commit deletionPolicy Delete or Orphan first"
 		}
 		in.Vanishing++
+		removal, keep := flow.Removal(mirror)
+		if keep != "" {
+			kept[name] = keep
+			continue
+		}
+		in.Removals[name] = plan.RemovalInput{Plan: removal, Limits: mirror.Spec.Limits}
 	}
 	return kept
 }

@@ -96,7 +96,7 @@ func TestPlanLiveRefuses(t *testing.T) {
 	// A cluster under a new name while the old one lives.
 	renamed := filepath.Join(repo, "fleet/clusters/edge-01.yaml")
 	replace(t, "edge-01", "edge-11", renamed)
-	expect(t, m.command(t, "plan", dir), 3, "held: edge-11 (Conflict)", "endpoint 10.20.0.11 is in use by cluster edge-01")
+	expect(t, m.command(t, "plan", dir), 3, "held: edge-11 (Conflict)", "endpoint 10.20.0.11 is in use by cluster "+m.namespace+"/edge-01")
 	replace(t, "edge-11", "edge-01", renamed)
 
 	// A cluster that another hand deleted is not made anew without a word.

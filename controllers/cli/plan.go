@@ -134,15 +134,22 @@ func (p proposed) code() error {
 			return errRefused
 		}
 	}
-	if slices.ContainsFunc(p.plans, func(p plan.Plan) bool { return !p.Empty() }) {
+	if p.changes() {
 		return errFindings
 	}
 	return nil
 }
 
+func (p proposed) changes() bool {
+	return slices.ContainsFunc(p.plans, func(p plan.Plan) bool { return !p.Empty() })
+}
+
 func (p proposed) writeText(w io.Writer) error {
-	if err := view.Text(w, p.plans...); err != nil {
-		return err
+	// What is wrong may be all that changes: then nothing is said about changes.
+	if p.changes() || len(p.mistakes) == 0 {
+		if err := view.Text(w, p.plans...); err != nil {
+			return err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.decisions)) {
 		if d := p.decisions[name]; !d.Accepted {

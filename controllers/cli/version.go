@@ -7,17 +7,12 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/refract-dev/refract/controllers"
 )
 
 // Version of this build, set by the linker. Empty: what the Go tool stamped.
 var Version string
-
-// What this version works with; docs/cli.md and the README say the same.
-const (
-	supportedKubernetes = "1.33 and newer"
-	supportedCAPI       = "1.13 to 1.14 (cluster.x-k8s.io/v1beta2)"
-	supportedCAPX       = "1.9 to 1.10 (infrastructure.cluster.x-k8s.io/v1beta1)"
-)
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
@@ -30,10 +25,10 @@ func newVersion() *cobra.Command {
 			_, err := fmt.Fprintf(c.OutOrStdout(), `refract %s
 commit              %s
 go                  %s
-management cluster  Kubernetes %s
-Cluster API         %s
-CAPX                %s
-`, version, commit, runtime.Version(), supportedKubernetes, supportedCAPI, supportedCAPX)
+management cluster  Kubernetes %s and newer
+Cluster API         %s (cluster.x-k8s.io/v1beta2)
+CAPX                %s (infrastructure.cluster.x-k8s.io/v1beta1)
+`, version, commit, runtime.Version(), controllers.SupportedKubernetes, controllers.SupportedCAPI, controllers.SupportedCAPX)
 			return err
 		},
 	}

@@ -19,9 +19,9 @@ func Compute(pairs []Pair, o Options) Plan {
 		cluster: liveCluster(pairs),
 		plan:    Plan{Cluster: o.Cluster},
 	}
-	total, gone := deletedCluster(pairs)
+	total, upTo, gone := deletedCluster(pairs)
 	if gone {
-		c.destroy(pairs, total)
+		c.destroy(pairs, total, upTo)
 		return c.plan
 	}
 	c.machines = total
@@ -40,11 +40,11 @@ func Compute(pairs []Pair, o Options) Plan {
 }
 
 // Deletion is the plan to delete a whole cluster with so many machines: one change, a Destroy. Count an autoscaled pool
-// with its maximum, or the digest goes stale when the pool grows.
-func Deletion(cluster Ref, machines int) Plan {
+// with its maximum, or the digest goes stale when the pool grows; upTo says that there is one.
+func Deletion(cluster Ref, machines int, upTo bool) Plan {
 	return Plan{Cluster: cluster.Name, Changes: []Change{{
-		Object: cluster, Action: Delete, To: "deleted", Severity: v1alpha1.SeverityDestroy, Machines: machines,
-		Owner: cluster.String(), Reason: deletionReason(machines),
+		Object: cluster, Action: Delete, To: "deleted", Severity: v1alpha1.SeverityDestroy, Machines: machines, UpTo: upTo,
+		Owner: cluster.String(), Reason: "deletes the whole cluster with " + bounded(machines, upTo),
 	}}}
 }
 
@@ -55,8 +55,6 @@ func Orphan(cluster Ref) Plan {
 		Reason: "Refract lets go of the cluster; nothing of it is deleted",
 	}}}
 }
-
-func deletionReason(n int) string { return "deletes the whole cluster with " + machines(n) }
 
 // computation is one run of Compute: the plan so far, and what rules look up beside their own pair.
 type computation struct {
@@ -225,28 +223,28 @@ func (c *computation) unwanted(p Pair) {
 }
 
 // destroy plans the deletion of the Cluster alone: Cluster API takes the rest with it.
-func (c *computation) destroy(pairs []Pair, total int) {
+func (c *computation) destroy(pairs []Pair, total int, upTo bool) {
 	for _, p := range pairs {
 		if !deletes(p) {
 			continue
 		}
-		change := Deletion(RefOf(p.Live), total).Changes[0]
+		change := Deletion(RefOf(p.Live), total, upTo).Changes[0]
 		c.add(p, change)
 		c.plan.Objects = append(c.plan.Objects, Step{Action: Delete, Object: change.Object, UID: p.Live.GetUID()})
 	}
 }
 
-// deletedCluster reports whether the Cluster itself goes, and how many machines with it.
-func deletedCluster(pairs []Pair) (total int, gone bool) {
+// deletedCluster reports whether the Cluster itself goes, and how many machines with it, at most if upTo.
+func deletedCluster(pairs []Pair) (total int, upTo, gone bool) {
 	for _, p := range pairs {
 		if p.Live == nil {
 			continue
 		}
-		n, _ := owned(p)
-		total += n
+		n, bound := owned(p)
+		total, upTo = total+n, upTo || bound
 		gone = gone || deletes(p)
 	}
-	return total, gone
+	return total, upTo, gone
 }
 
 // deletes reports whether p is the Cluster and no longer wanted.

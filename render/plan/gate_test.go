@@ -38,7 +38,7 @@ func limit(n int32) *int32 { return new(n) }
 func deletions(names ...string) map[string]RemovalInput {
 	out := map[string]RemovalInput{}
 	for _, n := range names {
-		out[n] = RemovalInput{Plan: Deletion(clusterRef(n), 3)}
+		out[n] = RemovalInput{Plan: Deletion(clusterRef(n), 3, false)}
 	}
 	return out
 }
@@ -175,7 +175,7 @@ func TestGate(t *testing.T) {
 			in: GateInput{
 				Clusters: map[string]ClusterInput{"a": rolling("a", 20), "b": {Plan: planOf("b", forbiddenChange)}},
 				Removals: deletions("c"), Total: 3, Vanishing: 1,
-				Trailers: []string{FleetDigest(map[string]Plan{"a": bigger, "c": Deletion(clusterRef("c"), 3)})},
+				Trailers: []string{FleetDigest(map[string]Plan{"a": bigger, "c": Deletion(clusterRef("c"), 3, false)})},
 			},
 			want: map[string]string{"a": "Approved", "b": "Forbidden", "c": "Approved"},
 		},
@@ -270,7 +270,7 @@ func TestGate(t *testing.T) {
 		"DeletionApproved": {
 			reason: "by the digest of that deletion on the Fleet",
 			in: GateInput{
-				Removals: deletions("a", "b"), Total: 10, Vanishing: 2, Approved: []string{Deletion(clusterRef("a"), 3).Digest()},
+				Removals: deletions("a", "b"), Total: 10, Vanishing: 2, Approved: []string{Deletion(clusterRef("a"), 3, false).Digest()},
 			},
 			want: map[string]string{"a": "Approved", "b": "LimitExceeded"},
 		},
@@ -278,7 +278,7 @@ func TestGate(t *testing.T) {
 			reason: "its own limit of none",
 			in: GateInput{
 				Limits: Limits{DeletedClusters: 5, PrunedPercent: 100}, Total: 10, Vanishing: 1,
-				Removals: map[string]RemovalInput{"a": {Plan: Deletion(clusterRef("a"), 3), Limits: v1alpha1.Limits{DeletedClusters: limit(0)}}},
+				Removals: map[string]RemovalInput{"a": {Plan: Deletion(clusterRef("a"), 3, false), Limits: v1alpha1.Limits{DeletedClusters: limit(0)}}},
 			},
 			want: map[string]string{"a": "LimitExceeded"},
 		},

@@ -39,22 +39,17 @@ type roll struct {
 }
 
 func (r roll) reason() string {
-	bound := ""
-	if r.upTo {
-		bound = "up to "
-	}
-	order := "new before old"
+	order, n := "new before old", bounded(r.machines, r.upTo)
 	if r.oldFirst {
 		order = "old before new"
 	}
 	switch {
 	case r.unknown == 0:
-		return fmt.Sprintf("re-creates %s%s, %s", bound, machines(r.machines), order)
+		return fmt.Sprintf("re-creates %s, %s", n, order)
 	case r.unknown >= r.machines:
-		return fmt.Sprintf("not known whether machines roll: counted as re-creating %s%s", bound, machines(r.machines))
+		return fmt.Sprintf("not known whether machines roll: counted as re-creating %s", n)
 	default:
-		return fmt.Sprintf("re-creates %s%s, %s; for %d of them that is not known", bound, machines(r.machines), order,
-			r.unknown)
+		return fmt.Sprintf("re-creates %s, %s; for %d of them that is not known", n, order, r.unknown)
 	}
 }
 
@@ -194,4 +189,12 @@ func machines(n int) string {
 		return "1 machine"
 	}
 	return strconv.Itoa(n) + " machines"
+}
+
+// bounded is a number of machines that an autoscaler may have made smaller.
+func bounded(n int, upTo bool) string {
+	if upTo {
+		return "up to " + machines(n)
+	}
+	return machines(n)
 }

@@ -339,7 +339,7 @@ func deletion(p Pair) verdict {
 	case kindMachineDeployment:
 		return verdict{
 			severity: v1alpha1.SeverityRemove, machines: n, upTo: upTo,
-			reason: "removes the pool with " + machines(n) + " without replacement",
+			reason: "removes the pool with " + bounded(n, upTo) + " without replacement",
 		}
 	case kindMachineTemplate, kindConfigTemplate, kindFailureDomain:
 		return verdict{severity: v1alpha1.SeverityNone, reason: "nothing refers to it any more"}

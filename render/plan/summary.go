@@ -41,13 +41,13 @@ func effects(plans []Plan) []string {
 		removed += p.Removed()
 		destroys := false
 		for _, c := range p.Changes {
-			upTo = upTo || (c.UpTo && Rank(c.Severity) >= Rank(v1alpha1.SeverityRollout))
 			switch c.Severity {
 			case v1alpha1.SeverityForbidden:
 				refused++
 			case v1alpha1.SeverityDestroy:
 				destroys = true
 			case v1alpha1.SeverityRollout, v1alpha1.SeverityRemove:
+				upTo = upTo || c.UpTo
 			default:
 				quiet++
 			}

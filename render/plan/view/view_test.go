@@ -110,7 +110,7 @@ func TestGolden(t *testing.T) {
 		"rolled":  {rolled(t)},
 		"refused": {refused(t)},
 		"created": {created(t)},
-		"fleet":   {rolled(t), {Cluster: "edge-00"}, created(t), plan.Deletion(cluster, 5), plan.Orphan(cluster)},
+		"fleet":   {rolled(t), {Cluster: "edge-00"}, created(t), plan.Deletion(cluster, 5, false), plan.Orphan(cluster)},
 	}
 	views := map[string]func(io.Writer, ...plan.Plan) error{"txt": view.Text, "json": view.JSON}
 	for name, plans := range cases {
