@@ -22,14 +22,17 @@ type AccountReconciler struct {
 	client.Client
 	// Reader reads past the cache.
 	Reader client.Reader
+	// Watched reads the metadata of what is watched, without asking the API server.
+	Watched client.Reader
 	// Recorder of events.
 	Recorder kuberecord.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
 
-	records records
-	inputs  *inputsReader
-	support *support
+	records  records
+	inputs   *inputsReader
+	support  *support
+	provided provided
 }
 
 // accountInterval is how often credentials are read again, beside what events tell.
@@ -71,7 +74,7 @@ func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAcco
 			continue
 		}
 		a.Status.Clusters++
-		if err := r.provide(ctx, c, creds); err != nil {
+		if err := r.provide(ctx, a, c, creds); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -79,14 +82,23 @@ func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAcco
 }
 
 // provide gives one cluster its credentials, if it may have them.
-func (r *AccountReconciler) provide(ctx context.Context, c *v1alpha1.NutanixClusterSpec, creds credentials) error {
+func (r *AccountReconciler) provide(ctx context.Context, a *v1alpha1.CloudAccount, c *v1alpha1.NutanixClusterSpec, creds credentials) error {
+	key := client.ObjectKeyFromObject(c)
+	there, err := r.watched(ctx, c, creds)
+	if err != nil || r.provided.is(key, tokenOf(a, c, creds, there)) {
+		return err
+	}
 	if living, err := r.living(ctx, c); err != nil || !living {
 		return err
 	}
 	if err := r.trusted(ctx, c); err != nil {
 		return err
 	}
-	return r.distribute(ctx, c, creds)
+	if there, err = r.distribute(ctx, c, creds); err != nil {
+		return err
+	}
+	r.provided.keep(key, tokenOf(a, c, creds, there))
+	return nil
 }
 
 // gravest is the failure that decides what happens next: one that a retry may mend before one that a person must.

@@ -25,25 +25,29 @@ const (
 )
 
 // distribute writes what differs of one cluster's credentials.
-func (r *AccountReconciler) distribute(ctx context.Context, c *v1alpha1.NutanixClusterSpec, creds credentials) error {
+// What is there then is returned.
+func (r *AccountReconciler) distribute(ctx context.Context, c *v1alpha1.NutanixClusterSpec, creds credentials) ([]client.Object, error) {
 	inner, err := workloadManifests(creds)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := r.put(ctx, c, secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": creds.account})); err != nil {
-		return err
+	wanted := []client.Object{
+		secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": creds.account}),
+		secretOf(c, workloadSuffix, "addons.cluster.x-k8s.io/resource-set", map[string][]byte{"credentials.yaml": inner}),
 	}
-	if err := r.put(ctx, c, secretOf(c, workloadSuffix, "addons.cluster.x-k8s.io/resource-set", map[string][]byte{"credentials.yaml": inner})); err != nil {
-		return err
+	if len(creds.trust) > 0 {
+		wanted = append(wanted, &corev1.ConfigMap{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+			ObjectMeta: metaOf(c, trustSuffix),
+			Data:       map[string]string{"ca.crt": string(creds.trust)},
+		})
 	}
-	if len(creds.trust) == 0 {
-		return nil
+	for i, want := range wanted {
+		if wanted[i], err = r.put(ctx, c, want); err != nil {
+			return nil, err
+		}
 	}
-	return r.put(ctx, c, &corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: metaOf(c, trustSuffix),
-		Data:       map[string]string{"ca.crt": string(creds.trust)},
-	})
+	return wanted, nil
 }
 
 func metaOf(c *v1alpha1.NutanixClusterSpec, suffix string) metav1.ObjectMeta {
@@ -85,33 +89,33 @@ func workloadManifests(creds credentials) ([]byte, error) {
 }
 
 // put writes a Secret or ConfigMap of a cluster if it differs. One of that name that we did not write is left alone,
-// unless the cluster adopts what it finds.
-func (r *AccountReconciler) put(ctx context.Context, c *v1alpha1.NutanixClusterSpec, want client.Object) error {
+// unless the cluster adopts what it finds. What is there then is returned.
+func (r *AccountReconciler) put(ctx context.Context, c *v1alpha1.NutanixClusterSpec, want client.Object) (client.Object, error) {
 	have, ok := want.DeepCopyObject().(client.Object)
 	if !ok {
-		return nil
+		return want, nil
 	}
 	key := client.ObjectKeyFromObject(want)
 	err := r.Reader.Get(ctx, key, have)
 	switch {
 	case apierrors.IsNotFound(err):
-		return r.Create(ctx, want, client.FieldOwner(v1alpha1.AccountFieldManager))
+		return want, r.Create(ctx, want, client.FieldOwner(v1alpha1.AccountFieldManager))
 	case err != nil:
-		return fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", key, err)
 	case !written(have) && !c.Spec.Adopt:
-		return foreign(want.GetObjectKind().GroupVersionKind().Kind, have)
+		return nil, foreign(want.GetObjectKind().GroupVersionKind().Kind, have)
 	case written(have) && same(have, want):
-		return nil
+		return have, nil
 	}
 	before, ok := have.DeepCopyObject().(client.Object)
 	if !ok {
-		return nil
+		return have, nil
 	}
 	take(have, want)
 	if err := r.Patch(ctx, have, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(v1alpha1.AccountFieldManager)); err != nil {
-		return fmt.Errorf("writing %s: %w", key, err)
+		return nil, fmt.Errorf("writing %s: %w", key, err)
 	}
-	return nil
+	return have, nil
 }
 
 // foreign refuses an object in the place of credentials that somebody else wrote.

@@ -48,6 +48,7 @@ type ClusterReconciler struct {
 	records records
 	inputs  *inputsReader
 	support *support
+	answers *kube.Answers
 	settled *settled
 	contest *contest
 	pace    *pace
@@ -204,6 +205,7 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 	}
 	v.kube = kube.Cluster{
 		Client: writer, Reader: r.Reader, Namespace: c.Namespace, Name: c.Name, Ignore: r.ignored(c), Adopt: c.Spec.Adopt,
+		Answers: r.answers,
 	}
 	if v.health, err = v.kube.Health(ctx); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/gitsource"
 	"github.com/refract-dev/refract/render/fleet"
 )
@@ -46,6 +47,7 @@ type FleetReconciler struct {
 	layers  layers
 	support *support
 	inputs  *inputsReader
+	answers *kube.Answers
 	metrics *metrics
 
 	// claims has newcomers of all Fleets come one at a time, so that no two take the same name or endpoint.

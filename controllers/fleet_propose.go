@@ -209,6 +209,7 @@ func (r *FleetReconciler) plan(ctx context.Context, s *scene, p *proposal) error
 	gather := kube.Cluster{
 		Client: s.client, Reader: r.Reader, Namespace: s.fleet.Namespace, Name: p.name,
 		Ignore: in.Cluster.Spec.DriftIgnore, Adopt: in.Cluster.Spec.Adopt,
+		Answers: r.answers,
 	}
 	rendered := ""
 	if rec.known() && rec.Accepted.Inputs == p.inputs {

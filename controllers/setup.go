@@ -24,6 +24,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/kube"
 )
 
 // Options of the operator.
@@ -166,20 +167,20 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 		support: &support{reader: reader, discovery: disco},
 	}
 	inputs := &inputsReader{Reader: own, layers: shared.layers}
-	asks := newAsks()
+	asks, answers := newAsks(), &kube.Answers{}
 	fleets := &FleetReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now,
 		clients: shared.clients, records: shared.records, layers: shared.layers, support: shared.support, inputs: inputs,
 		sources: &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
-		metrics: m,
+		metrics: m, answers: answers,
 	}
 	clusters := &ClusterReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, StuckAfter: o.StuckAfter,
 		clients: shared.clients, records: shared.records, support: shared.support, inputs: inputs,
-		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send,
+		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send, answers: answers,
 		metrics: m, machines: &ledger{},
 	}
-	accounts := &AccountReconciler{Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, records: shared.records, inputs: inputs, support: shared.support}
+	accounts := &AccountReconciler{Client: own, Reader: reader, Watched: mgr.GetCache(), Recorder: recorder, Now: o.Clock.Now, records: shared.records, inputs: inputs, support: shared.support}
 	if err = fleets.setup(mgr, asks); err != nil {
 		return fmt.Errorf("setting up the Fleet controller: %w", err)
 	}

@@ -110,6 +110,17 @@ var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Lab
 	},
 })
 
+// rightsChanged passes what clusters have of their Fleet: that it is there, and whose rights they act with. What else
+// changes of a Fleet is no reason to look at all its clusters.
+var rightsChanged = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1alpha1.Fleet)
+		after, also := e.ObjectNew.(*v1alpha1.Fleet)
+		return !ok || !also || before.Spec.ServiceAccountName != after.Spec.ServiceAccountName ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+	},
+}
+
 // spoken passes changes of the conditions that others act on: a Fleet counts Ready and InSync, a cluster shows what its
 // Fleet says in SourceAccepted.
 var spoken = predicate.Funcs{
@@ -137,7 +148,7 @@ func (r *ClusterReconciler) setup(mgr ctrl.Manager) (func(context.Context) error
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		For(&v1alpha1.NutanixClusterSpec{}, builder.WithPredicates(predicate.Or(changed, spoken))).
-		Watches(&v1alpha1.Fleet{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfFleet), builder.WithPredicates(changed)).
+		Watches(&v1alpha1.Fleet{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfFleet), builder.WithPredicates(rightsChanged)).
 		// Also its status: it says where a profile's built layers are.
 		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn)).
 		Watches(&v1alpha1.CloudAccount{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).

@@ -145,7 +145,11 @@ func (c Cluster) applyUntouched(ctx context.Context, s plan.Step) (*unstructured
 		want = want.DeepCopy()
 		want.SetResourceVersion(live.GetResourceVersion())
 	}
-	return c.apply(ctx, want, live)
+	stored, err := c.apply(ctx, want, live)
+	if err == nil {
+		c.Answers.applied(want, stored)
+	}
+	return stored, err
 }
 
 var (
@@ -227,6 +231,7 @@ func (c Cluster) delete(ctx context.Context, r plan.Ref, uid types.UID) (bool, e
 	if !InInventory(live, c.Name) || anothers(live, c.Name) {
 		return false, &StaleError{Object: r, Err: errNotOurs}
 	}
+	c.Answers.forget(r)
 	err = c.Client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
 	switch {
 	case apierrors.IsNotFound(err):

@@ -34,6 +34,8 @@ type Cluster struct {
 	Ignore []v1alpha1.DriftIgnore
 	// Adopt treats existing objects of wanted names as ours.
 	Adopt bool
+	// Answers remembers what dry runs were answered; nil asks every time.
+	Answers *Answers
 	// Clock says what time it is when Cluster API's own code asks (expiring certificates, rollout.after). Default: the
 	// real clock.
 	Clock clock.PassiveClock
