@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,8 @@ import (
 	"github.com/refract-dev/refract/test/chart/install"
 )
 
-// TestLife upgrades the release, uninstalls it and installs it again over a cluster that is there all along.
+// TestLife goes, over a cluster that is there all along, through what docs/install.md tells: upgrade, uninstall, install
+// again, remove for good, and take over what kubectl apply -k installed.
 func TestLife(t *testing.T) {
 	clusters := someClusters(t)
 	before := states(t, clusters)
@@ -33,6 +35,18 @@ func TestLife(t *testing.T) {
 		crd := crd(t, "fleets.refract.dev")
 		if got := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Description; !strings.HasPrefix(got, "A Fleet of the next release") {
 			t.Errorf("the CRD was not upgraded, it says %q", got)
+		}
+		if err := release.Upgrade(t.Context(), "", nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	t.Run("EveryObjectIsAccepted", func(t *testing.T) {
+		most := maps.Clone(everything)
+		// The Prometheus operator's kinds are not there.
+		most["metrics"] = values{"secure": values{"enabled": true, "certificate": "tls"}, "dashboard": values{"enabled": true}}
+		if err := release.Upgrade(t.Context(), "", most); err != nil {
+			t.Fatal(err)
 		}
 		if err := release.Upgrade(t.Context(), "", nil); err != nil {
 			t.Fatal(err)
@@ -78,6 +92,45 @@ func TestLife(t *testing.T) {
 			t.Errorf("installing again changed objects: %s", diff)
 		}
 	})
+
+	if err := release.Uninstall(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("RemovedForGood", func(t *testing.T) {
+		say(t, "label", "crd", "-l", "app.kubernetes.io/part-of=refract", "refract.dev/protect-")
+		say(t, "delete", "crd,validatingadmissionpolicy,validatingadmissionpolicybinding", "-l", "app.kubernetes.io/part-of=refract")
+		if left := say(t, "get", "crd,validatingadmissionpolicy,validatingadmissionpolicybinding", "-o", "name"); strings.Contains(left, "refract") {
+			t.Errorf("left behind: %s", left)
+		}
+		cluster := clusters[:1]
+		if diff := cmp.Diff(before["Cluster edge-01"], states(t, cluster)["Cluster edge-01"]); diff != "" {
+			t.Errorf("removing Refract changed the Cluster: %s", diff)
+		}
+	})
+	t.Run("TakesOverFromKustomize", func(t *testing.T) {
+		say(t, "apply", "-k", filepath.Join(install.Chart(), "..", "..", "config", "default"))
+		uid := crd(t, "fleets.refract.dev").UID
+		say(t, "-n", release.Namespace, "delete", "deployment", "refract-manager")
+		if err := release.Install(t.Context(), "", nil, "--take-ownership", "--force-conflicts"); err != nil {
+			t.Fatal(err)
+		}
+		if crd(t, "fleets.refract.dev").UID != uid {
+			t.Error("the CRDs were made anew")
+		}
+		if err := release.Upgrade(t.Context(), "", nil); err != nil {
+			t.Errorf("from then on it is a release like any other: %v", err)
+		}
+	})
+}
+
+// say runs kubectl as an administrator.
+func say(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := kubectl(t, here.Kubeconfig, "", args...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return out
 }
 
 // TestAnotherReleaseIsRefused shows that two operators do not come to fight over the same clusters by accident.

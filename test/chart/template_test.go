@@ -36,9 +36,11 @@ var everything = values{
 	"proxy": values{"https": "http://proxy.example.com:3128", "http": "http://proxy.example.com:3128", "noProxy": []any{"10.0.0.0/8"}},
 	"ca":    values{"bundle": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
 	"metrics": values{
+		"secure":  values{"enabled": true, "certificate": "metrics-tls"},
 		"service": values{"annotations": values{"a": "b"}},
 		"serviceMonitor": values{
 			"enabled": true, "namespace": "monitoring", "labels": values{"release": "prometheus"}, "scrapeTimeout": "10s",
+			"tlsConfig":   values{"serverName": "refract-metrics.refract-system.svc"},
 			"relabelings": []any{values{"action": "labeldrop", "regex": "pod"}}, "metricRelabelings": []any{values{"action": "labeldrop", "regex": "pod"}},
 		},
 		"prometheusRule": values{"enabled": true, "namespace": "monitoring", "labels": values{"release": "prometheus"}},
@@ -155,6 +157,24 @@ func TestTemplates(t *testing.T) {
 			want(t, r.field(t, "ConfigMap", "refract-dashboard", "metadata", "labels", "grafana_dashboard"), "1")
 			if !json.Valid([]byte(r.field(t, "ConfigMap", "refract-dashboard", "data", "refract.json"))) {
 				t.Error("the dashboard is no JSON")
+			}
+		}},
+		"SecureMetrics": {"who scrapes is asked for, and a certificate of one's own shown", values{"metrics": values{"secure": values{"enabled": true, "certificate": "tls"}, "serviceMonitor": values{"enabled": true}}}, func(t *testing.T, r rendered) {
+			t.Helper()
+			contains(t, r.container(t).Args, "--metrics-secure")
+			contains(t, r.container(t).Args, "--metrics-cert-dir=/etc/refract/metrics")
+			r.mounted(t, "/etc/refract/metrics", func(s corev1.VolumeSource) bool { return s.Secret != nil && s.Secret.SecretName == "tls" })
+			if r.find("ClusterRole", "refract-metrics-access") == nil || r.find("ClusterRoleBinding", "refract-metrics-access") == nil {
+				t.Error("the operator may not ask who scrapes")
+			}
+			if !strings.Contains(r.text, "scheme: https") {
+				t.Error("Prometheus would speak HTTP")
+			}
+		}},
+		"OpenMetrics": {"rights that are not used are not given", nil, func(t *testing.T, r rendered) {
+			t.Helper()
+			if r.find("ClusterRole", "refract-metrics-access") != nil || slices.Contains(r.container(t).Args, "--metrics-secure") {
+				t.Error("the operator may ask who scrapes, and does not")
 			}
 		}},
 		"NoMetrics": {"nothing listens", values{"metrics": values{"enabled": false}}, func(t *testing.T, r rendered) {

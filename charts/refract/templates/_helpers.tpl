@@ -70,6 +70,44 @@ configMap:
 {{- end }}
 {{- end }}
 
+{{/* The Secret that metrics are served with; empty without any. */}}
+{{- define "refract.metricsCertificate" -}}
+{{- if and .Values.metrics.enabled .Values.metrics.secure.enabled }}
+{{- .Values.metrics.secure.certificate }}
+{{- end }}
+{{- end }}
+
+{{- define "refract.volumeMounts" -}}
+{{- if include "refract.caVolume" . }}
+- name: ca
+  mountPath: /etc/refract/ca
+  readOnly: true
+{{- end }}
+{{- if include "refract.metricsCertificate" . }}
+- name: metrics
+  mountPath: /etc/refract/metrics
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "refract.volumes" -}}
+{{- with include "refract.caVolume" . }}
+- name: ca
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with include "refract.metricsCertificate" . }}
+- name: metrics
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "refract.env" -}}
 {{- with .Values.proxy }}
 {{- if or .https .http }}
@@ -100,6 +138,12 @@ configMap:
 - --leader-elect
 - --leader-election-namespace={{ .Release.Namespace }}
 - --metrics-bind-address={{ .Values.metrics.enabled | ternary (printf ":%d" (int .Values.metrics.port)) "0" }}
+{{- if and .Values.metrics.enabled .Values.metrics.secure.enabled }}
+- --metrics-secure
+{{- if .Values.metrics.secure.certificate }}
+- --metrics-cert-dir=/etc/refract/metrics
+{{- end }}
+{{- end }}
 - --health-probe-bind-address=:{{ int .Values.health.port }}
 - --concurrent={{ int .Values.concurrent }}
 - --stuck-after={{ .Values.stuckAfter }}
