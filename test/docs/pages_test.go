@@ -201,7 +201,7 @@ func programs(t *testing.T, dir string, w *world.World) string {
 	if err := os.MkdirAll(bin, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "refract"), ".") //nolint:gosec // our own sources
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "refract"), ".")
 	build.Dir = rig.Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building refract: %v\n%s", err, out)
@@ -221,7 +221,7 @@ func read(t *testing.T) map[string][]block {
 	t.Helper()
 	all := map[string][]block{}
 	for _, page := range documents(t) {
-		text, err := os.ReadFile(filepath.Join(rig.Root(), page)) //nolint:gosec // our own documents
+		text, err := os.ReadFile(filepath.Join(rig.Root(), page))
 		if err != nil {
 			t.Fatal(err)
 		}

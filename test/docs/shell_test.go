@@ -39,7 +39,7 @@ func newShell(t *testing.T, cwd string, env ...string) *shell {
 
 // run runs commands and gives what they print on both outputs, and the exit code.
 func (s *shell) run(ctx context.Context, commands string) (string, int, error) {
-	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", frame+commands) //nolint:gosec // the documents' commands
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", frame+commands)
 	cmd.Env = s.env
 	out, err := cmd.CombinedOutput()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
@@ -54,8 +54,11 @@ func (s *shell) cwd() (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// patience bounds how long a block may take on a busy machine.
-const patience = 5 * time.Minute
+// patience bounds how long a block may take on a busy machine, pause lies between two runs of one that is repeated.
+const (
+	patience = 5 * time.Minute
+	pause    = 500 * time.Millisecond
+)
 
 // follow does what the marked blocks of a page say, from top to bottom, and stops at the first that fails.
 func (s *shell) follow(t *testing.T, all []block) {
@@ -87,7 +90,7 @@ func (s *shell) try(t *testing.T, b block, shown string) error {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	start := time.Now() //nolint:forbidigo // shown to a person, decides nothing
+	start := time.Now()
 	for {
 		out, got, err := s.run(ctx, b.text)
 		switch {
@@ -98,7 +101,7 @@ func (s *shell) try(t *testing.T, b block, shown string) error {
 			err = fmt.Errorf("%s\nprints\n%s\nand the page shows\n%s", b.text, out, shown)
 		}
 		if err == nil {
-			t.Logf("%s in %s: %s\n%s", b, time.Since(start).Round(100*time.Millisecond), b.first(), out) //nolint:forbidigo // as above
+			t.Logf("%s in %s: %s\n%s", b, time.Since(start).Round(100*time.Millisecond), b.first(), out)
 			return nil
 		}
 		if !b.repeat() || ctx.Err() != nil {
@@ -107,7 +110,7 @@ func (s *shell) try(t *testing.T, b block, shown string) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -133,7 +136,7 @@ func TestShell(t *testing.T) {
 		{mark: "run", args: "exit=3", text: "echo \"$GREETING $WHO\"; exit 3\n"},
 		{mark: "output", text: "hello …\n"},
 		{mark: "run", args: "repeat", text: "echo x >>seen; cat seen\n"},
-		{mark: "output", text: "x\nx\n"},
+		{mark: "output", text: "x\n…\nx\n"},
 	})
 	if out, code, err := s.run(t.Context(), "false | true; echo never"); err != nil || code != 1 || out != "" {
 		t.Errorf("a failure in a pipe is overlooked: %q, %d, %v", out, code, err)

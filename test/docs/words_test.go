@@ -27,7 +27,7 @@ func TestLinks(t *testing.T) {
 			continue // its generator makes anchors of its own
 		}
 		file := filepath.Join(rig.Root(), page)
-		text, err := os.ReadFile(file) //nolint:gosec // our own documents
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestLinks(t *testing.T) {
 			if path != "" {
 				to = filepath.Join(filepath.Dir(file), path)
 			}
-			target, err := os.ReadFile(to) //nolint:gosec // as above
+			target, err := os.ReadFile(to)
 			if err != nil {
 				t.Errorf("%s links to %s, which is not there", page, match[1])
 			} else if anchor != "" && !hasAnchor(string(target), anchor) {
@@ -95,7 +95,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	command := regexp.MustCompile("(?m)(?:`|^)make ([a-z-]+(?: [a-z-]+)*)")
 	for _, file := range documents(t) {
-		text, err := os.ReadFile(filepath.Join(rig.Root(), file)) //nolint:gosec // our own documents
+		text, err := os.ReadFile(filepath.Join(rig.Root(), file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,5 +106,33 @@ func TestReadmeCommands(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+var (
+	picture = regexp.MustCompile("(?s)```mermaid\n(.*?)\n```\n")
+	drawing = regexp.MustCompile(`^(flowchart (LR|TD)|stateDiagram-v2|sequenceDiagram)\n`)
+)
+
+// TestPictures demands that a picture says the same in words right below it, for those who cannot see it.
+func TestPictures(t *testing.T) {
+	found := 0
+	for _, page := range documents(t) {
+		text, err := os.ReadFile(filepath.Join(rig.Root(), page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range picture.FindAllSubmatchIndex(text, -1) {
+			found++
+			if !drawing.Match(text[at[2]:at[3]]) {
+				t.Errorf("%s: want a flowchart, a state or a sequence diagram, which GitHub draws: %s", page, text[at[2]:at[3]])
+			}
+			if !strings.HasPrefix(string(text[at[1]:]), "\n<details><summary>") {
+				t.Errorf("%s: no words below the picture: %s", page, text[at[2]:at[3]])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("found no picture: is this test still looking in the right place?")
 	}
 }
