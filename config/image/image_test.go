@@ -19,6 +19,7 @@ import (
 
 	"github.com/CycloneDX/cyclonedx-go"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
@@ -54,6 +55,35 @@ func same(t *testing.T, a, b result) {
 		if !bytes.Equal(read(t, a.out+suffix), read(t, b.out+suffix)) {
 			t.Errorf("the same commit gave different files %s%s", filepath.Base(a.out), suffix)
 		}
+	}
+}
+
+// TestArchive unpacks the tar file: it holds the whole layout, and the layout what refers to the image.
+func TestArchive(t *testing.T) {
+	made := built(t, options{source: sampleRepository(t), platforms: both})
+	dir := t.TempDir()
+	untar := exec.CommandContext(t.Context(), "tar", "--extract", "--file", made.out+".tar", "--directory", dir)
+	if said, err := untar.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	top, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = validate.Index(top); err != nil {
+		t.Errorf("the layout is not well-formed: %v", err)
+	}
+	manifest, err := top.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []string
+	for _, d := range manifest.Manifests {
+		held = append(held, fmt.Sprint(d.MediaType, " ", d.ArtifactType, " ", d.Annotations[refName]))
+	}
+	image, attached := string(types.OCIImageIndex)+"  "+sampleVersion, fmt.Sprint(types.OCIManifestSchema1, " ", billType, " ")
+	if want := []string{image, attached, attached}; !slices.Equal(held, want) {
+		t.Errorf("the layout lists %q, want %q", held, want)
 	}
 }
 
