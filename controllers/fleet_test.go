@@ -220,6 +220,32 @@ func TestTogether(t *testing.T) {
 	}
 }
 
+// Between two looks at the repository a mirror that is as accepted says so for its generation, and one whose Fleet came
+// back no longer says that it is gone.
+func TestJudgeBetweenLooks(t *testing.T) {
+	mirror := aMirror("edge-01")
+	spec := mirror.Spec
+	mirror.Annotations[v1alpha1.AcceptedDigestAnnotation] = "inputs"
+	recs := map[string]record{"edge-01": {Accepted: &entry{Inputs: "inputs"}, Spec: &spec}}
+	s := &scene{fleet: aFleet(), records: recs}
+
+	mirror.Generation = 1
+	set(mirror, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, "as declared")
+	mirror.Generation = 3 // edited by hand, and put back
+	if s.judge(mirror); conditionOf(mirror, v1alpha1.SourceAcceptedCondition).ObservedGeneration != 3 {
+		t.Errorf("%+v", mirror.Status.Conditions)
+	}
+	edited := mirror.DeepCopy()
+	edited.Generation, edited.Spec.Paused = 4, true
+	if s.judge(edited); conditionOf(edited, v1alpha1.SourceAcceptedCondition).ObservedGeneration != 3 {
+		t.Errorf("says of an edited mirror: %+v", edited.Status.Conditions)
+	}
+	set(mirror, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.FleetGoneReason, "Fleet production was deleted")
+	if s.judge(mirror); reasonOf(mirror, v1alpha1.SourceAcceptedCondition) != v1alpha1.SourceUnknownReason {
+		t.Errorf("%+v", mirror.Status.Conditions)
+	}
+}
+
 // A profile that a range takes is in use, also by a cluster without a Fleet, whose range nobody has resolved.
 func TestUnused(t *testing.T) {
 	profile := func(version string) *v1alpha1.ClusterProfile {
