@@ -5,6 +5,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"html"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -177,17 +181,50 @@ func (a Auth) signer() (ssh.Signer, error) {
 	return nil, fail(ErrAuth, "identity in the Secret is no private key; paste the whole file, from BEGIN to END")
 }
 
-// redact takes every secret out of a text, also in the form in which it is
-// sent: a server may echo that.
+// redact takes every secret out of a text, also in the forms in which it is
+// sent or quoted, and where the text was cut in the middle of it: a server may
+// echo what it was sent.
 func (a Auth) redact(s string) string {
 	sent := ""
 	if a.Password != "" {
 		sent = base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password))
 	}
 	for _, secret := range []string{sent, a.Password, a.BearerToken, string(a.IdentityPassword)} {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "***")
+		if secret == "" {
+			continue
 		}
+		for _, form := range written(secret) {
+			s = strings.ReplaceAll(s, form, "***")
+			s = redactCut(s, form)
+		}
+	}
+	return s
+}
+
+// written are the forms in which a secret may come back in words of a server,
+// which are quoted once more in ours: the longest first, since one may hold
+// another.
+func written(secret string) []string {
+	quoted := func(s string) string {
+		s = strconv.Quote(s)
+		return s[1 : len(s)-1]
+	}
+	forms := []string{
+		secret, quoted(secret), quoted(quoted(secret)), url.QueryEscape(secret), url.PathEscape(secret),
+		html.EscapeString(secret), base64.StdEncoding.EncodeToString([]byte(secret)),
+	}
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(forms)
+}
+
+// shownOfSecrets is how many letters of a secret may stand at the end of a text
+// that was cut: fewer tell nothing, and would be found in any text.
+const shownOfSecrets = 3
+
+// redactCut takes out the beginning of a secret where clean cut the text.
+func redactCut(s, form string) string {
+	for n := len(form) - 1; n > shownOfSecrets; n-- {
+		s = strings.ReplaceAll(s, form[:n]+cut, "***"+cut)
 	}
 	return s
 }

@@ -116,6 +116,9 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// cut ends a text that was longer.
+const cut = "…"
+
 // clean makes text of a remote's fit for a status: one short line.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
@@ -126,7 +129,7 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, "?"))
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
+		return string(r[:200]) + cut
 	}
 	return s
 }
