@@ -15,7 +15,6 @@ import (
 // state is where the metrics of objects are read from at each scrape.
 type state struct {
 	cache   client.Reader
-	synced  func() bool
 	elected <-chan struct{}
 	contest *contest
 	pace    *pace

@@ -111,7 +111,7 @@ func TestMetricsFollowConventions(t *testing.T) {
 	if _, err := m.register(registry); err != nil {
 		t.Fatal(err)
 	}
-	exercise(m)
+	exercise(t, m)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -130,14 +130,15 @@ func TestMetricsFollowConventions(t *testing.T) {
 	}
 }
 
-func exercise(m *metrics) {
+func exercise(t *testing.T, m *metrics) {
+	t.Helper()
 	m.planned(edge, plan.Plan{Changes: []plan.Change{{Severity: v1alpha1.SeverityRollout, Machines: 3, Owner: "a"}, {Severity: v1alpha1.SeverityRemove, Machines: 1, Owner: "b"}}})
 	add(m.observed, edge, recreated, 2)
 	m.undone(edge, "MachineDeployment", "MachineDeployment")
 	m.git(edge)(gitsource.FetchPack)(100, nil)
 	m.git(edge)(gitsource.ListRefs)(0, fmt.Errorf("x: %w", gitsource.ErrRefNotFound))
 	transport := &countingTransport{metrics: m, next: answer(http.StatusConflict)}
-	request := httptest.NewRequest(http.MethodPatch, "https://api/apis/cluster.x-k8s.io/v1beta2/namespaces/a/clusters/b?dryRun=All", nil)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "https://api/apis/cluster.x-k8s.io/v1beta2/namespaces/a/clusters/b?dryRun=All", nil)
 	if response, err := transport.RoundTrip(request); err == nil {
 		_ = response.Body.Close()
 	}
@@ -155,7 +156,7 @@ func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
 // TestMetricsGoWithTheirObject shows that nothing is left of an object that is gone.
 func TestMetricsGoWithTheirObject(t *testing.T) {
 	m := newMetrics(time.Now, "v1")
-	exercise(m)
+	exercise(t, m)
 	if n := series(m, `name="edge-01"`); n < 6 {
 		t.Fatalf("only %d series of the object", n)
 	}
@@ -244,7 +245,7 @@ func TestRequestsAreNamedAsInRBAC(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := aboutOf(httptest.NewRequest(c.method, "https://api"+c.path, nil)); got != c.want {
+			if got := aboutOf(httptest.NewRequestWithContext(t.Context(), c.method, "https://api"+c.path, nil)); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
@@ -262,7 +263,7 @@ func TestCountedClientsStillConnect(t *testing.T) {
 	if _, ok := c.Transport.(interface{ WrappedRoundTripper() http.RoundTripper }); !ok {
 		t.Errorf("%T cannot be looked through", c.Transport)
 	}
-	response, err := (&countingTransport{next: answer(0), metrics: m}).RoundTrip(httptest.NewRequest(http.MethodGet, "https://api/version", nil))
+	response, err := (&countingTransport{next: answer(0), metrics: m}).RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://api/version", nil))
 	if err == nil {
 		_ = response.Body.Close()
 	}
@@ -275,7 +276,7 @@ func TestCountedClientsStillConnect(t *testing.T) {
 func TestLedger(t *testing.T) {
 	pool := func(desired int32, uids string) owned {
 		there := map[types.UID]bool{}
-		for _, uid := range strings.Fields(uids) {
+		for uid := range strings.FieldsSeq(uids) {
 			there[types.UID(uid)] = true
 		}
 		return owned{desired: desired, there: there}

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,9 +18,7 @@ func TestOneNight(t *testing.T) {
 	p := newScraper(s, "prometheus", true)
 	mine := func(name string, more labels) labels {
 		all := labels{"namespace": s.Namespace, "name": name}
-		for k, v := range more {
-			all[k] = v
-		}
+		maps.Copy(all, more)
 		return all
 	}
 	edge := s.Small("night-1")
