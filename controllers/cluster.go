@@ -141,7 +141,7 @@ func (r *ClusterReconciler) reconcile(ctx context.Context, v *view) error {
 	if err := r.protect(ctx, v); err != nil {
 		return err
 	}
-	if v.found = r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), r.Now()); v.found != nil {
+	if v.found = r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), v.health.InUse, r.Now()); v.found != nil {
 		if err := r.recall(ctx, v); err != nil {
 			return err
 		}

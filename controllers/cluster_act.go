@@ -201,6 +201,7 @@ func (r *ClusterReconciler) finish(ctx context.Context, v *view) error {
 
 // settle remembers what the comparison came to, so that nothing is compared again before something changes.
 func (r *ClusterReconciler) settle(v *view, f finding) {
+	f.inUse = v.health.InUse
 	r.settled.done(client.ObjectKeyFromObject(v.cluster), v.token(), v.flow.Pairs, f)
 }
 

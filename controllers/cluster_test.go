@@ -68,7 +68,7 @@ func TestReportedDriftIsLeft(t *testing.T) {
 			}
 			again := seen()
 			again.flow = nil
-			if again.found = r.settled.found(key, v.token(), noon.Add(time.Minute)); again.found == nil {
+			if again.found = r.settled.found(key, v.token(), nil, noon.Add(time.Minute)); again.found == nil {
 				t.Fatal("it is compared again although nothing changed")
 			}
 			if err := r.recall(t.Context(), again); err != nil {
@@ -77,14 +77,14 @@ func TestReportedDriftIsLeft(t *testing.T) {
 			if _, err := r.report(again, nil); err != nil || !is(again.cluster, v1alpha1.InSyncCondition, metav1.ConditionFalse) {
 				t.Errorf("at the next look: %v, conditions are %+v", err, again.cluster.Status.Conditions)
 			}
-			if r.settled.found(key, v.token(), noon.Add(whileSettled)) != nil {
+			if r.settled.found(key, v.token(), nil, noon.Add(whileSettled)) != nil {
 				t.Error("it is not compared at the settled interval")
 			}
-			if r.settled.found(key, "another token", noon) != nil {
+			if r.settled.found(key, "another token", nil, noon) != nil {
 				t.Error("it is not compared although something changed")
 			}
 			o := aMirror("edge-01-workers")
-			if !r.settled.touch(key, "MachineDeployment", o, false) || r.settled.found(key, v.token(), noon) != nil {
+			if !r.settled.touch(key, "MachineDeployment", o, false) || r.settled.found(key, v.token(), nil, noon) != nil {
 				t.Error("it is not compared although an object was touched")
 			}
 		})
@@ -103,7 +103,7 @@ func TestAskedOnce(t *testing.T) {
 	}
 	again := seen()
 	again.flow = nil
-	if again.found = r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), noon); again.found == nil {
+	if again.found = r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), nil, noon); again.found == nil {
 		t.Fatal("it is compared again before the Fleet answered")
 	}
 	if err := r.recall(t.Context(), again); err != nil {
@@ -113,7 +113,7 @@ func TestAskedOnce(t *testing.T) {
 		t.Errorf("looks again after %s (%v), asked %d times", result.RequeueAfter, err, asked)
 	}
 	again.record.Accepted.ID = "2"
-	if r.settled.found(client.ObjectKeyFromObject(v.cluster), again.token(), noon) != nil {
+	if r.settled.found(client.ObjectKeyFromObject(v.cluster), again.token(), nil, noon) != nil {
 		t.Error("it is not compared although the Fleet accepted")
 	}
 }
@@ -132,8 +132,24 @@ func TestNothingIsSettledBeforeItIsWritten(t *testing.T) {
 	if err := r.act(t.Context(), v); !errors.Is(err, away) {
 		t.Errorf("the record could not be written, and the step says %v", err)
 	}
-	if r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), noon) != nil {
+	if r.settled.found(client.ObjectKeyFromObject(v.cluster), v.token(), nil, noon) != nil {
 		t.Error("settled, and the accepted plan still open")
+	}
+}
+
+// What is freed by machines that are gone is pruned: the cluster is compared again although no object of it changed.
+func TestComparedAgainOnceATemplateIsFree(t *testing.T) {
+	v := seen()
+	v.health.InUse = []string{"new", "old"}
+	r := operator(stand(t, interceptor.Funcs{}, v.cluster))
+	key := client.ObjectKeyFromObject(v.cluster)
+	r.settled.begin(key)
+	r.settle(v, finding{})
+	if r.settled.found(key, v.token(), []string{"new", "newer", "old"}, noon) == nil {
+		t.Error("compared again although nothing was freed")
+	}
+	if r.settled.found(key, v.token(), []string{"new"}, noon) != nil {
+		t.Error("the template that nothing uses any more stays")
 	}
 }
 

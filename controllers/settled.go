@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,8 +31,15 @@ type finding struct {
 	asked bool
 	// err is what a person has to be told.
 	err error
+	// inUse is what machines were made from. Once something of it is free, there may be a template to prune.
+	inUse []string
 	// until is when it has to be compared again although nothing changed; zero: never.
 	until time.Time
+}
+
+// freed says whether something that kept a template from being pruned is gone by now.
+func (f finding) freed(inUse []string) bool {
+	return slices.ContainsFunc(f.inUse, func(name string) bool { return !slices.Contains(inUse, name) })
 }
 
 type settledState struct {
@@ -53,12 +61,13 @@ func (s *settled) state(cluster client.ObjectKey) *settledState {
 	return s.by[cluster]
 }
 
-// found is what the last comparison came to, nil when something changed since or it was made under another token.
-func (s *settled) found(cluster client.ObjectKey, token string, now time.Time) *finding {
+// found is what the last comparison came to, nil when something changed since or it was made under another token. inUse
+// is what machines are made from now.
+func (s *settled) found(cluster client.ObjectKey, token string, inUse []string, now time.Time) *finding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state(cluster)
-	if !state.clean || state.token != token || (!state.finding.until.IsZero() && !now.Before(state.finding.until)) {
+	if !state.clean || state.token != token || state.finding.freed(inUse) || (!state.finding.until.IsZero() && !now.Before(state.finding.until)) {
 		return nil
 	}
 	f := state.finding

@@ -52,6 +52,9 @@ type Health struct {
 	Done bool
 	// Waiting says what Done waits for, in a stable order; empty when Done.
 	Waiting []string
+	// InUse are the templates and failure domains that Machines and MachineSets are made from, as group/kind/name in
+	// order. One that was wanted once is not pruned before it leaves this list.
+	InUse []string
 	// Progress is a fingerprint that changes whenever machines get on: the same for a long time while not Done means that
 	// the cluster is stuck. It does not change when conditions flap.
 	Progress string
@@ -183,6 +186,7 @@ func health(o observed) (Health, error) {
 	h.RollingOut = !h.settled()
 	h.Waiting, h.Done = w, len(w) == 0
 	h.Deletion = deletion(o)
+	h.InUse = o.references(nil).names()
 	h.Progress = progress(o)
 	h.Stuck = problems(o)
 	return h, nil

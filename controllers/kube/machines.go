@@ -109,6 +109,16 @@ func (r references) add(group, kind, name string) {
 	}
 }
 
+// names of what is referred to, in order.
+func (r references) names() []string {
+	var all []string
+	for id := range r {
+		all = append(all, id.group+"/"+id.kind+"/"+id.name)
+	}
+	slices.Sort(all)
+	return all
+}
+
 func (r references) template(t clusterv1.MachineTemplateSpec) {
 	r.add(t.Spec.InfrastructureRef.APIGroup, t.Spec.InfrastructureRef.Kind, t.Spec.InfrastructureRef.Name)
 	r.add(t.Spec.Bootstrap.ConfigRef.APIGroup, t.Spec.Bootstrap.ConfigRef.Kind, t.Spec.Bootstrap.ConfigRef.Name)
