@@ -112,7 +112,7 @@ func missed(x *trial.Trial, lease bool, before int) error {
 	if all, _ := x.Ends(); lease && all < before+2 {
 		return fmt.Errorf("the operator ended %d times", all-before)
 	}
-	if n := x.Door.Turned(); n < 20 {
+	if n := x.Door.Turned(); n < 10 {
 		return fmt.Errorf("%d requests were turned away", n)
 	}
 	return nil
