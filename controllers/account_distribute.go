@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/kube"
 )
 
 // Suffixes of what each cluster is given. The rendered NutanixCluster and ClusterResourceSet refer to these names.
@@ -213,6 +214,34 @@ func deleteCredentials(ctx context.Context, c client.Client, reader client.Reade
 		uid := o.GetUID()
 		if err := c.Delete(ctx, o, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// releaseCredentials lets go of what a cluster was given. It stays, since CAPX and the cluster itself go on with it, but
+// without our label and our entries in managedFields.
+func releaseCredentials(ctx context.Context, c client.Client, reader client.Reader, cluster client.ObjectKey) error {
+	for _, o := range given(cluster) {
+		err := reader.Get(ctx, client.ObjectKeyFromObject(o), o)
+		if apierrors.IsNotFound(err) || (err == nil && !written(o)) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		before, ok := o.DeepCopyObject().(client.Object)
+		if !ok {
+			continue
+		}
+		entries := slices.DeleteFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == v1alpha1.AccountFieldManager })
+		if len(entries) == 0 {
+			entries = []metav1.ManagedFieldsEntry{{}} // an empty list would be made up anew
+		}
+		o.SetManagedFields(entries)
+		delete(o.GetLabels(), v1alpha1.ClusterLabel)
+		if err := c.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(kube.ReleaseManager)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("releasing %s: %w", client.ObjectKeyFromObject(o), err)
 		}
 	}
 	return nil

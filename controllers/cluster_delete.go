@@ -100,7 +100,11 @@ func (r *ClusterReconciler) releaseAll(ctx context.Context, v *view) (bool, erro
 	if err := v.kube.Release(ctx, objects); err != nil {
 		return false, err
 	}
-	return true, r.records.remove(ctx, client.ObjectKeyFromObject(v.cluster))
+	key := client.ObjectKeyFromObject(v.cluster)
+	if err := releaseCredentials(ctx, r.Client, r.Reader, key); err != nil {
+		return false, err
+	}
+	return true, r.records.remove(ctx, key)
 }
 
 func (r *ClusterReconciler) deleteAll(ctx context.Context, v *view) (bool, error) {

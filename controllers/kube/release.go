@@ -38,7 +38,7 @@ func (c Cluster) release(ctx context.Context, r plan.Ref) error {
 	live.SetLabels(withoutOurs(live.GetLabels()))
 	live.SetAnnotations(withoutOurs(live.GetAnnotations()))
 	from := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	return client.IgnoreNotFound(c.Client.Patch(ctx, live, from, client.FieldOwner(releaseManager)))
+	return client.IgnoreNotFound(c.Client.Patch(ctx, live, from, client.FieldOwner(ReleaseManager)))
 }
 
 func withoutOurEntry(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
@@ -55,8 +55,8 @@ func withoutOurEntry(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFields
 	return kept
 }
 
-// releaseManager writes while letting go, so that no entry of the inventory's manager comes back.
-const releaseManager = "refract-release"
+// ReleaseManager writes while letting go, so that no entry of the inventory's manager comes back.
+const ReleaseManager = "refract-release"
 
 func withoutOurs(values map[string]string) map[string]string {
 	kept := map[string]string{}
