@@ -66,16 +66,17 @@ presubmit: verify lint test ## What CI runs, but for the demo.
 
 ##@ Generated files
 
-GENERATED := api config/crd config/rbac docs/reference
+GENERATED := api config/crd config/rbac docs/reference charts/refract/templates/generated
 
 .PHONY: generate
 generate: need ## Generate deepcopy code.
 	$(CONTROLLER_GEN) object paths=./api/...
 
 .PHONY: manifests
-manifests: need ## Generate CRDs and the operator's ClusterRole.
+manifests: need ## Generate CRDs, the operator's ClusterRole, and the chart's copies of both.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=refract-manager paths=./... output:rbac:dir=config/rbac
+	go run ./config/chart
 
 .PHONY: api-docs
 api-docs: need ## Generate the API reference.

@@ -29,7 +29,6 @@ const (
 	kindKubeadmConfigTemplate  = "KubeadmConfigTemplate"
 	kindMachineDeployment      = "MachineDeployment"
 	kindMachineHealthCheck     = "MachineHealthCheck"
-	kindMachineDrainRule       = "MachineDrainRule"
 	kindClusterResourceSet     = "ClusterResourceSet"
 	kindNutanixCluster         = "NutanixCluster"
 	kindNutanixMachineTemplate = "NutanixMachineTemplate"
@@ -53,7 +52,6 @@ var applyOrder = kindsOf([][2]string{
 	{versionCore, kindCluster},
 	{versionCore, kindMachineDeployment},
 	{versionCore, kindMachineHealthCheck},
-	{versionCore, kindMachineDrainRule},
 	{versionAddons, kindClusterResourceSet},
 })
 
