@@ -20,7 +20,7 @@ func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 	s.findRemovals()
 	in := s.gateInput(r)
 	s.gated = plan.Gate(in)
-	if s.gated.Digest != "" && s.read() {
+	if s.read() && (s.gated.Digest != "" || s.failed() != nil) {
 		trailers, err := s.readTrailers(ctx, r.Now())
 		if err != nil {
 			return err

@@ -341,7 +341,7 @@ func (s *scene) failed() error {
 // are read again.
 func (s *scene) unanswered() bool {
 	for _, p := range s.proposed {
-		if p.held != nil && (p.held.kind == failed || (s.trailers && p.decision.Approved)) {
+		if s.trailers && p.held != nil && (p.held.kind == failed || p.decision.Approved) {
 			return true
 		}
 	}

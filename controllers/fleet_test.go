@@ -146,13 +146,14 @@ func TestUnanswered(t *testing.T) {
 		trailers bool
 		want     bool
 	}{
-		"PlanningFailed":      {proposal{held: asFailure(errors.New("timeout"))}, false, true},
-		"ApprovedByAMessage":  {proposal{held: held, decision: plan.Decision{Accepted: true, Approved: true}}, true, true},
-		"ApprovedOtherwise":   {proposal{held: held, decision: plan.Decision{Accepted: true, Approved: true}}, false, false},
-		"WaitsForAnApproval":  {proposal{held: held}, true, false},
-		"AcceptedByAMessage":  {proposal{decision: plan.Decision{Accepted: true, Approved: true}}, true, false},
-		"WrongInItsFile":      {proposal{held: asFailure(stall(v1alpha1.InvalidReason, "x"))}, true, false},
-		"NothingWasSaidOfIt_": {proposal{}, false, false},
+		"PlanningFailed":     {proposal{held: asFailure(errors.New("timeout"))}, true, true},
+		"NoMessageApproves":  {proposal{held: asFailure(errors.New("timeout"))}, false, false},
+		"ApprovedByAMessage": {proposal{held: held, decision: plan.Decision{Accepted: true, Approved: true}}, true, true},
+		"ApprovedOtherwise":  {proposal{held: held, decision: plan.Decision{Accepted: true, Approved: true}}, false, false},
+		"WaitsForAnApproval": {proposal{held: held}, true, false},
+		"AcceptedByAMessage": {proposal{decision: plan.Decision{Accepted: true, Approved: true}}, true, false},
+		"WrongInItsFile":     {proposal{held: asFailure(stall(v1alpha1.InvalidReason, "x"))}, true, false},
+		"NothingWasSaidOfIt": {proposal{}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &scene{proposed: map[string]*proposal{"edge-01": &c.proposal}, trailers: c.trailers}
