@@ -61,10 +61,10 @@ func documented(t *testing.T) map[string][]string {
 	t.Helper()
 	known := map[string][]string{}
 	for _, m := range row.FindAllStringSubmatch(read(t, reference), -1) {
-		name, cells := m[1], strings.Split(m[2], " | ")
-		has := cells[len(cells)-2]
-		known[name] = append(strings.Split(strings.TrimSpace(has), ", "), "job", "instance", "pod")
-		if strings.HasSuffix(name, "_seconds") {
+		name, cells := m[1], strings.Split(m[2], "|") // type, labels, meaning; of libraries without the type
+		has := strings.TrimSpace(cells[len(cells)-2])
+		known[name] = append(strings.Split(has, ", "), "job", "instance", "pod")
+		if strings.TrimSpace(cells[0]) == "histogram" || (len(cells) == 2 && strings.HasSuffix(name, "_seconds")) {
 			known[name+"_bucket"] = append(slices.Clone(known[name]), "le")
 		}
 	}
