@@ -23,7 +23,10 @@ type kind struct {
 	name string
 }
 
-// kinds are all that live in namespaces but events and leases, each in the version that the API server prefers.
+// neverState are kinds that say or lock something, and one that is deprecated for another.
+var neverState = []string{"Event", "Lease", "Endpoints"}
+
+// kinds are all others that live in namespaces, each in the version that the API server prefers.
 func kinds(config *rest.Config) ([]kind, error) {
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
@@ -40,7 +43,7 @@ func kinds(config *rest.Config) ([]kind, error) {
 			return nil, err
 		}
 		for _, r := range list.APIResources {
-			if r.Kind == "Event" || r.Kind == "Lease" || !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "watch") {
+			if slices.Contains(neverState, r.Kind) || !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "watch") {
 				continue
 			}
 			all = append(all, kind{gv.WithResource(r.Name), r.Kind})

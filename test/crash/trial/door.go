@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -214,7 +215,7 @@ func (d *Door) Settle() {
 func (d *Door) Writes() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.writes[:len(d.writes):len(d.writes)]
+	return slices.Clone(d.writes)
 }
 
 // Looks is how often a Fleet was looked at since the last write.

@@ -61,11 +61,13 @@ func dump(ctx context.Context, client dynamic.Interface, b *births, namespace st
 // digests are the digests of plans, which tell namespaces and some of them times apart, with words for them.
 func digests(o *unstructured.Unstructured) []string {
 	var words []string
-	for _, path := range [][]string{
-		{"data", "accepted", "id"}, {"data", "accepted", "digest"}, {"data", "accepted", "rendered"},
-		{"data", "held", "id"}, {"data", "held", "digest"}, {"data", "held", "rendered"},
-		{"status", "plan", "digest"},
-	} {
+	paths := [][]string{{"status", "plan", "digest"}}
+	for _, entry := range []string{"accepted", "held"} {
+		for _, field := range []string{"id", "digest", "rendered"} {
+			paths = append(paths, []string{"data", entry, field})
+		}
+	}
+	for _, path := range paths {
 		if value, _, _ := unstructured.NestedString(o.Object, path...); value != "" {
 			words = append(words, value, "<"+strings.Join(path, ".")+" of "+o.GetName()+">")
 		}
@@ -96,7 +98,7 @@ func sortConditions(o *unstructured.Unstructured) {
 		return
 	}
 	slices.SortFunc(conditions, func(a, b any) int { return strings.Compare(typeOf(a), typeOf(b)) })
-	o.Object["status"].(map[string]any)["conditions"] = conditions //nolint:forcetypeassert,errcheck // it was just found there
+	_ = unstructured.SetNestedSlice(o.Object, conditions, "status", "conditions") // it was just found there
 }
 
 func typeOf(condition any) string {

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/test/rig"
@@ -43,7 +45,8 @@ const Long = 3 * time.Minute
 
 // Run builds the operator, starts a world and runs the tests of a package: call it from TestMain.
 func Run(m *testing.M, s *Setting, o world.Options) int {
-	log.SetOutput(io.Discard)                               // the Git server logs every request
+	log.SetOutput(io.Discard) // the Git server logs every request
+	ctrl.SetLogger(logr.Discard())
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the root of a test binary
 	defer cancel()
 	dir, err := os.MkdirTemp("", "refract-crash-")
