@@ -19,9 +19,20 @@ import (
 // TestLife goes, over a cluster that is there all along, through what docs/install.md tells: upgrade, uninstall, install
 // again, remove for good, and take over what kubectl apply -k installed.
 func TestLife(t *testing.T) {
-	clusters := someClusters(t)
+	clusters := someClusters(t) // in the namespace that the notes speak of
 	before := states(t, clusters)
 
+	t.Run("NotesLeadToAFleet", func(t *testing.T) {
+		notes, err := release.Helm(t.Context(), "get", "notes", release.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, fleet, _ := strings.Cut(notes, "<<'EOF'\n")
+		fleet, _, _ = strings.Cut(fleet, "\n  EOF")
+		if out, err := kubectl(t, here.Kubeconfig, fleet, "apply", "--dry-run=server", "--server-side", "-f-"); err != nil || !strings.Contains(out, "fleet.refract.dev/production") {
+			t.Errorf("what the notes say to type does not work: %s %v, in\n%s", out, err, notes)
+		}
+	})
 	t.Run("UpgradeBringsCRDs", func(t *testing.T) {
 		changed := filepath.Join(t.TempDir(), "refract")
 		if err := os.CopyFS(changed, os.DirFS(install.Chart())); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -215,11 +216,17 @@ func TestTemplates(t *testing.T) {
 			}
 		}},
 	}
+	ctx, dir := t.Context(), t.TempDir()
+	texts := map[string]func() (string, error){} // cases of the same values share one
 	for name, c := range cases {
+		key := fmt.Sprint(c.values)
+		if texts[key] == nil {
+			texts[key] = sync.OnceValues(func() (string, error) { return install.Render(ctx, dir, "", c.values) })
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			t.Log(c.reason)
-			text, err := install.Render(t.Context(), t.TempDir(), "", c.values)
+			text, err := texts[key]()
 			if err != nil {
 				t.Fatal(err)
 			}

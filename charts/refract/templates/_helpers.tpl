@@ -94,7 +94,7 @@ configMap:
 {{- end }}
 
 {{- define "refract.volumes" -}}
-{{- with include "refract.caVolume" . }}
+{{- with trim (include "refract.caVolume" .) }}
 - name: ca
   {{- . | nindent 2 }}
 {{- end }}
