@@ -59,6 +59,9 @@ func unrun(t *testing.T) map[string]bool {
 			t.Errorf("unrun.txt: want page | first command | reason, got %s", line)
 			continue
 		}
+		if _, twice := listed[line[:at]]; twice {
+			t.Errorf("unrun.txt says twice: %s", line[:at])
+		}
 		listed[line[:at]] = false
 	}
 	return listed
