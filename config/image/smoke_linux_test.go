@@ -24,16 +24,16 @@ func TestRefractItself(t *testing.T) {
 	if !full() {
 		t.Skip("builds Refract for two platforms, twice; set REFRACT_PROOF=full")
 	}
-	repository := git(t, ".", "rev-parse", "--show-toplevel")
-	made := built(t, options{source: clone(t, repository), platforms: both})
-	same(t, made, built(t, options{source: clone(t, repository), platforms: both, env: []string{"GOCACHE=" + t.TempDir()}}))
+	checkout := clone(t, git(t, ".", "rev-parse", "--show-toplevel"))
+	revision := git(t, checkout, "rev-parse", "HEAD")
+	made := built(t, options{source: checkout, platforms: both})
+	same(t, made, built(t, options{source: clone(t, checkout), platforms: both, env: []string{"GOCACHE=" + t.TempDir()}}))
 	for _, i := range made.images {
 		checkBill(t, i.bill, unpack(t, i.image)["refract"].content)
 		if i.platform.Architecture != runtime.GOARCH {
 			continue
 		}
 		root := rootOf(t, i.image)
-		revision := git(t, ".", "rev-parse", "HEAD")
 		if said := inside(t, root, "version"); !strings.Contains(said, revision+"\n") {
 			t.Errorf("refract version does not name the commit %s:\n%s", revision, said)
 		}
