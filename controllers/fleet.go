@@ -20,7 +20,8 @@ import (
 
 // +kubebuilder:rbac:groups=refract.dev,resources=fleets,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=refract.dev,resources=fleets/status,verbs=patch
-// +kubebuilder:rbac:groups=refract.dev,resources=cloudaccounts;clusterprofiles;nutanixclusterspecs,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=refract.dev,resources=cloudaccounts;clusterprofiles,verbs=list;watch;create;update;delete
+// +kubebuilder:rbac:groups=refract.dev,resources=nutanixclusterspecs,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=refract.dev,resources=cloudaccounts/status;clusterprofiles/status;nutanixclusterspecs/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete

@@ -1,9 +1,7 @@
-// Package e2e holds whole-path tests: git push, plan, gate, apply, Ready, through the real Cluster API and CAPX.
 package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +11,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
-	"github.com/refract-dev/refract/controllers"
 	"github.com/refract-dev/refract/test/rig"
-	"github.com/refract-dev/refract/test/world"
 )
-
-var shared rig.Package
-
-func TestMain(m *testing.M) {
-	os.Exit(rig.Run(m, &shared, world.Options{Managers: true}, controllers.Options{}))
-}
 
 // patience bounds how long the real controllers may take for one change on a busy machine.
 const patience = 6 * time.Minute

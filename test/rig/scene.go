@@ -60,7 +60,7 @@ func Run(m *testing.M, p *Package, o world.Options, c controllers.Options) int {
 		code = fail(err)
 	}
 	if code != 0 {
-		tail(p.Log)
+		Tail(p.Log)
 	}
 	return code
 }
@@ -106,8 +106,8 @@ func fail(err error) int {
 	return 1
 }
 
-// tail shows the end of the operator's log after a failure.
-func tail(path string) {
+// Tail shows the end of an operator's log after a failure.
+func Tail(path string) {
 	text, err := os.ReadFile(path) //nolint:gosec // our own log
 	if err != nil {
 		return
