@@ -1,10 +1,6 @@
 package bench
 
-import (
-	"fmt"
-
-	"github.com/refract-dev/refract/test/rig"
-)
+import "github.com/refract-dev/refract/test/rig"
 
 // sharedFiles are the account and the profile of every fleet here, below fleet/.
 func sharedFiles() map[string]string {
@@ -22,5 +18,3 @@ func clusterFile(name, host, patches string) string {
 	}
 	return c.File()
 }
-
-var _ = fmt.Sprint

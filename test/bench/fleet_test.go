@@ -171,12 +171,14 @@ func (h *herd) clear() {
 	in := client.InNamespace(h.Namespace)
 	_ = h.Client.DeleteAllOf(ctx, &v1alpha1.Fleet{}, in)
 	_ = h.Client.DeleteAllOf(ctx, &v1alpha1.NutanixClusterSpec{}, in)
-	for {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for range int(patience / (200 * time.Millisecond)) { // until the operator has let go
 		list := &v1alpha1.NutanixClusterSpecList{}
 		if err := h.Client.List(ctx, list, in); err != nil || len(list.Items) == 0 {
 			break
 		}
-		time.Sleep(200 * time.Millisecond) // until the operator has let go
+		<-tick.C
 	}
 	wipe(ctx, h.Client, h.Namespace)
 }

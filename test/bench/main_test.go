@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 
 // run starts a world whose webhooks are real and whose reconcilers stand still, runs the tests and prints the table.
 func run(m *testing.M) int {
-	log.SetOutput(io.Discard)   // the Git servers log every request
-	ctx := context.Background() //nolint:forbidigo // the root of a test binary
+	log.SetOutput(io.Discard) // the Git servers log every request
+	ctx := context.Background()
 	w, err := world.Start(ctx, world.Options{
 		Managers: true, NoReconcile: true, CRDDirs: []string{filepath.Join(rig.Root(), "config", "crd", "bases")},
 	})

@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	_ "net/http/pprof" //nolint:gosec // served on loopback, to find what costs
+	_ "net/http/pprof" // served on loopback, to find what costs
 	"os"
 	"os/signal"
 	"runtime"
@@ -107,7 +107,7 @@ func (o *operator) ask(ctx context.Context) (usage, error) {
 	if err != nil {
 		return u, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer func() { _ = answer.Body.Close() }()
 	if err := json.NewDecoder(answer.Body).Decode(&u); err != nil {
 		return u, err
 	}
@@ -220,7 +220,7 @@ func runOperator(kubeconfig, address string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) //nolint:forbidigo // the root of a process
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	count := &counter{requests: map[request]int{}}
 	config.QPS, config.UserAgent = -1, "refract"
