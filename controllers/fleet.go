@@ -51,8 +51,7 @@ type FleetReconciler struct {
 	answers *kube.Answers
 	metrics *metrics
 
-	// claims has newcomers of all Fleets come one at a time, so that no two take the same name or endpoint.
-	claims sync.Mutex
+	claims claims
 
 	mu     sync.Mutex
 	memory map[client.ObjectKey]*fleetMemory

@@ -14,13 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
-	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/render/fleet"
 )
 
 // accept makes what passed the gate the accepted state: layers, profiles and accounts first, then the record, then the
 // mirror. A crash in between leaves an accepted record whose mirror the next reconcile completes.
 func (r *FleetReconciler) accept(ctx context.Context, s *scene) error {
+	defer r.claims.done(s)
 	s.together()
 	for _, name := range slices.Sorted(maps.Keys(s.proposed)) {
 		p := s.proposed[name]
@@ -129,34 +129,6 @@ func (s *scene) entryOf(p *proposal, now time.Time) (*entry, error) {
 		e.Stamps = stampsOf(s.mirrorOf(mirror, p))
 	}
 	return e, nil
-}
-
-// acceptNew accepts a cluster that has no mirror yet. Newcomers come one at a time, until their mirror is there for others
-// to see.
-func (r *FleetReconciler) acceptNew(ctx context.Context, s *scene, p *proposal) error {
-	r.claims.Lock()
-	defer r.claims.Unlock()
-	if err := r.claim(ctx, s, p); err != nil {
-		return err
-	}
-	return r.acceptOne(ctx, s, p)
-}
-
-// claim looks again whether a newcomer's name and endpoint are free: another Fleet may have taken them since this
-// reconcile began, and then it begins anew.
-func (r *FleetReconciler) claim(ctx context.Context, s *scene, p *proposal) error {
-	clusters, accounts := &v1alpha1.NutanixClusterSpecList{}, &v1alpha1.CloudAccountList{}
-	if err := r.Reader.List(ctx, clusters); err != nil {
-		return fmt.Errorf("listing NutanixClusterSpecs: %w", err)
-	}
-	if err := r.Reader.List(ctx, accounts); err != nil {
-		return fmt.Errorf("listing CloudAccounts: %w", err)
-	}
-	now := flow.Mirrored{Namespace: s.fleet.Namespace, Clusters: clusters.Items, Accounts: accounts.Items}
-	if err := now.Taken(*p.declared); err != nil {
-		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("nutanixclusterspecs").GroupResource(), p.name, err)
-	}
-	return nil
 }
 
 // mirrorOf is the mirror as accepting a proposal would leave it.
