@@ -30,9 +30,22 @@ demo: need ## Start a whole world with a sample fleet; ONCE=1 runs it through on
 test: need-cc ## Build the test world, run every test, then each fuzz target for 30 s (FUZZTIME).
 	@test/stage.sh all
 
+.PHONY: proof
+proof: need-cc ## Prove what no test of a part can: crashes, upgrades, adoption, secrets, the documents; FULL=1 tries every crash.
+	@$(if $(FULL),REFRACT_PROOF=full PROOF_TIMEOUT=180m )test/stage.sh proof
+
 .PHONY: build
 build: need ## Build bin/refract.
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/refract-dev/refract/controllers/cli.Version=$(VERSION)" -o bin/refract .
+
+OUT ?= dist/image
+.PHONY: image
+image: need ## Build the container image for amd64 and arm64 into dist/image (VERSION, OUT).
+	@go -C config/image run . build --source "$(CURDIR)" --out "$(abspath $(OUT))" --version "$(VERSION)"
+
+.PHONY: image-push
+image-push: need ## Push that image: IMAGE=registry.example.com/refract[:tag].
+	@go -C config/image run . push --layout "$(abspath $(OUT))" "$(IMAGE)"
 
 .PHONY: bench
 bench: need ## Run the benchmarks.
@@ -51,6 +64,7 @@ fmt: need ## Format the code.
 .PHONY: lint
 lint: need ## Lint the code, the floor plan included.
 	$(GOLANGCI_LINT) run
+	cd config/image && go tool -modfile=../../go.lint.mod golangci-lint run --config ../../.golangci.yml .
 
 .PHONY: verify
 verify: need generate manifests api-docs ## Generate everything anew and fail if that changes a file.
@@ -62,11 +76,11 @@ verify: need generate manifests api-docs ## Generate everything anew and fail if
 	fi
 
 .PHONY: presubmit
-presubmit: verify lint test ## What CI runs, but for the demo.
+presubmit: verify lint test proof ## What CI runs, but for the demo.
 
 ##@ Generated files
 
-GENERATED := api config/crd config/rbac docs/reference charts/refract/templates/generated
+GENERATED := api config/crd config/rbac docs/reference charts/refract
 
 .PHONY: generate
 generate: need ## Generate deepcopy code.

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the tests in stages and prints how long each took. Usage: test/stage.sh all|world|race|unit|live|fuzz ...
+# Runs the tests in stages and prints how long each took. Usage: test/stage.sh all|world|race|unit|live|fuzz|proof ...
+# all leaves out proof.
 # A stage that fails does not keep the next ones from running, but for the world, without which nothing starts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -11,7 +12,8 @@ trap 'exit 130' INT TERM
 
 # Every package with tests belongs to exactly one stage: what no other stage claims is a unit test.
 race_packages="^$module/(render|gitsource)(/|$)"
-live_packages="^$module/(controllers|test/(api|world|controlplane|e2e|demo|bench|fleets|drift))(/|$)"
+live_packages="^$module/(controllers|test/(api|world|controlplane|e2e|demo|fleets|drift|chart|metrics))(/|$)"
+proof_packages="^$module/test/(adopt|bench|canary|crash|docs|equivalence|upgrade)(/|$)"
 # What takes longest starts first, so that no core waits for it in the end.
 long_packages="/(test/drift|test/e2e|controllers/kube|fleets/deletion|drift/live|test/world)$"
 
@@ -26,8 +28,9 @@ go_test='go test -vet=off'
 run_world() { go run ./test/controlplane/build; }
 run_race() { packages "$race_packages" | xargs -r $go_test -race -timeout 15m; }
 run_unit() {
-	packages -v "$race_packages|$live_packages" | xargs -r $go_test -timeout 10m || return 1
+	packages -v "$race_packages|$live_packages|$proof_packages" | xargs -r $go_test -timeout 10m || return 1
 	# A module of its own; compiled as the world's builder does it, to find that work done.
+	(cd config/image && $go_test -timeout 10m .) || return 1
 	(cd test/controlplane/workload && CGO_ENABLED=0 go test -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l' .)
 }
 run_live() {
@@ -35,6 +38,11 @@ run_live() {
 	# A world waits more than it computes: half as many again as there are cores keep them busy.
 	{ grep -E "$long_packages" "$scratch/live"; grep -vE "$long_packages" "$scratch/live"; } |
 		xargs -r $go_test -count=1 -timeout 30m -p $((cores * 3 / 2))
+}
+# REFRACT_PROOF=full has the crash matrix try every write, and the image be built twice from nothing.
+run_proof() {
+	packages "$proof_packages" | xargs -r $go_test -count=1 -timeout "${PROOF_TIMEOUT:-30m}" -p $((cores * 3 / 2)) || return 1
+	[ "${REFRACT_PROOF:-}" != full ] || (cd config/image && $go_test -count=1 -timeout 90m .)
 }
 
 # Fuzz targets are found by their names, built first and then run side by side, one core each. Only our own code is
