@@ -213,7 +213,7 @@ func (r *ClusterReconciler) wish(ctx context.Context, v *view, cause plan.Cause)
 	}
 	entry.Cause = string(cause)
 	if old := v.record.Wish; old == nil || old.Digest != entry.Digest || old.Cause != entry.Cause {
-		if err := r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), map[string]any{keyWish: entry}); err != nil {
+		if err = r.records.put(ctx, client.ObjectKeyFromObject(v.cluster), map[string]any{keyWish: entry}); err != nil {
 			return err
 		}
 	}
@@ -237,7 +237,7 @@ func (v *view) unanswered(digest string) error {
 
 // gateItself is the gate of a cluster without a Fleet: its own limits, no sum.
 func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
-	c, key := v.cluster, client.ObjectKeyFromObject(v.cluster)
+	c := v.cluster
 	if v.managed() {
 		r.askFleet(v)
 		return wait(v1alpha1.PendingReason, whileMoving, "what differs goes beyond the accepted plan; waiting for the Fleet")
@@ -265,19 +265,31 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 		entry.Recreated, entry.Removed = open.Recreated, open.Removed
 	}
 	if !decision.Accepted {
-		c.Status.Plan = v1alpha1.PlanStatus{Digest: decision.Digest, Severity: v.flow.Plan.Severity(), Summary: v.flow.Plan.Summary(), RecordedAt: &entry.RecordedAt}
-		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, decision.Reason, decision.Message)
-		if held == nil || held.Digest != decision.Digest {
-			if err := r.records.put(ctx, key, map[string]any{keyHeld: entry}); err != nil {
-				return err
-			}
-		}
-		r.leave(v, nil)
-		return nil
+		return r.holdItself(ctx, v, decision, entry)
 	}
 	if decision.Approved {
 		entry.ApprovedBy = c.Annotations[v1alpha1.ApprovedByAnnotation]
 	}
+	return r.acceptItself(ctx, v, entry)
+}
+
+// holdItself shows a plan that waits for a person's word.
+func (r *ClusterReconciler) holdItself(ctx context.Context, v *view, decision plan.Decision, entry *entry) error {
+	c, held := v.cluster, v.record.Held
+	c.Status.Plan = v1alpha1.PlanStatus{Digest: decision.Digest, Severity: v.flow.Plan.Severity(), Summary: v.flow.Plan.Summary(), RecordedAt: &entry.RecordedAt}
+	set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionFalse, decision.Reason, decision.Message)
+	if held == nil || held.Digest != decision.Digest {
+		if err := r.records.put(ctx, client.ObjectKeyFromObject(c), map[string]any{keyHeld: entry}); err != nil {
+			return err
+		}
+	}
+	r.leave(v, nil)
+	return nil
+}
+
+// acceptItself records a plan as accepted and applies it.
+func (r *ClusterReconciler) acceptItself(ctx context.Context, v *view, entry *entry) error {
+	c, key := v.cluster, client.ObjectKeyFromObject(v.cluster)
 	values := map[string]any{keyAccepted: entry, keySpec: c.Spec, keyHeld: nil}
 	if v.record.Gone {
 		values[keyGone], values[keyApplied] = nil, nil

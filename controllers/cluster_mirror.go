@@ -41,7 +41,7 @@ func (r *ClusterReconciler) trust(ctx context.Context, v *view) error {
 
 // missing has the Fleet of a cluster put back what the cluster is rendered from.
 func (r *ClusterReconciler) missing(ctx context.Context, v *view, err error) error {
-	if broken := new(brokenLayer); errors.As(err, &broken) {
+	if broken := new(brokenLayerError); errors.As(err, &broken) {
 		r.Recorder.Event(v.cluster, corev1.EventTypeWarning, v1alpha1.MirrorEditedReason, broken.Error())
 		if gone := r.inputs.layers.discard(ctx, broken); gone != nil {
 			return gone

@@ -214,7 +214,7 @@ func describe(found []v1alpha1.DriftFinding, pending []plan.Change) string {
 // publish writes both parts of the status.
 func (r *ClusterReconciler) publish(ctx context.Context, before, after *v1alpha1.NutanixClusterSpec) error {
 	// What a Fleet says is the Fleet's to write, unless there is none.
-	if after.Annotations[v1alpha1.FleetAnnotation] == "" || reasonOf(after, v1alpha1.SourceAcceptedCondition) == v1alpha1.FleetGoneReason {
+	if after.Annotations[v1alpha1.FleetAnnotation] == "" || sourceReason(after) == v1alpha1.FleetGoneReason {
 		if err := publishSource(ctx, r.Client, before, after); err != nil {
 			return err
 		}
@@ -222,8 +222,9 @@ func (r *ClusterReconciler) publish(ctx context.Context, before, after *v1alpha1
 	return publishCluster(ctx, r.Client, before, after)
 }
 
-func reasonOf(c conditioned, t string) string {
-	if have := conditionOf(c, t); have != nil {
+// sourceReason is the reason that stands in SourceAccepted, "" when none does.
+func sourceReason(c conditioned) string {
+	if have := conditionOf(c, v1alpha1.SourceAcceptedCondition); have != nil {
 		return have.Reason
 	}
 	return ""

@@ -133,15 +133,7 @@ func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
 	if !s.read() {
 		return nil
 	}
-	waiting, open := map[string]bool{}, s.open()
-	if s.gated.Digest != "" {
-		waiting[s.gated.Digest] = true
-	}
-	for _, d := range s.gated.Decisions {
-		if !d.Accepted && d.Digest != "" {
-			waiting[d.Digest] = true
-		}
-	}
+	waiting, open := s.waiting(), s.open()
 	objects := []client.Object{s.fleet}
 	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
 		objects = append(objects, s.mirrors[name])
@@ -157,6 +149,20 @@ func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
 		}
 	}
 	return nil
+}
+
+// waiting are the digests of plans that wait for a word.
+func (s *scene) waiting() map[string]bool {
+	waiting := map[string]bool{}
+	if s.gated.Digest != "" {
+		waiting[s.gated.Digest] = true
+	}
+	for _, d := range s.gated.Decisions {
+		if !d.Accepted && d.Digest != "" {
+			waiting[d.Digest] = true
+		}
+	}
+	return waiting
 }
 
 // open are the clusters about which this reconcile did not get to a word: what was approved of them still waits. They
@@ -238,14 +244,14 @@ func (s *scene) judge(c *v1alpha1.NutanixClusterSpec) {
 		c.Status.Plan, c.Status.Failures = v1alpha1.PlanStatus{Severity: v1alpha1.SeverityNone, Summary: "no change"}, nil
 	case is(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue) && accepted(c, s.records[c.Name]):
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, "the spec is what Git declares")
-	case conditionOf(c, v1alpha1.SourceAcceptedCondition) == nil || reasonOf(c, v1alpha1.SourceAcceptedCondition) == v1alpha1.FleetGoneReason:
+	case conditionOf(c, v1alpha1.SourceAcceptedCondition) == nil || sourceReason(c) == v1alpha1.FleetGoneReason:
 		set(c, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.SourceUnknownReason, "the repository has not been read yet")
 	}
 }
 
 // gateSaid says whether what stands in SourceAccepted came from the gate.
 func gateSaid(c *v1alpha1.NutanixClusterSpec) bool {
-	switch reasonOf(c, v1alpha1.SourceAcceptedCondition) {
+	switch sourceReason(c) {
 	case v1alpha1.LimitExceededReason, v1alpha1.ApprovalRequiredReason, v1alpha1.ForbiddenReason:
 		return true
 	}

@@ -317,7 +317,7 @@ func (s *scene) verdict() error {
 func (s *scene) keptWithoutFile() string {
 	var kept []string
 	for _, name := range slices.Sorted(maps.Keys(s.mirrors)) {
-		if reasonOf(s.mirrors[name], v1alpha1.SourceAcceptedCondition) == v1alpha1.FileRemovedReason {
+		if sourceReason(s.mirrors[name]) == v1alpha1.FileRemovedReason {
 			kept = append(kept, name)
 		}
 	}

@@ -180,6 +180,8 @@ func TestTogether(t *testing.T) {
 		p.held = asFailure(stall(v1alpha1.ConflictReason, "a reason of its own"))
 		return p
 	}
+	both := changed()
+	both.declared.Profiles = []*fleet.Profile{profile("1.0.1")}
 	for name, c := range map[string]struct {
 		proposed map[string]*proposal
 		accounts map[string]string // mirrors by name, with their account
@@ -191,10 +193,7 @@ func TestTogether(t *testing.T) {
 		"VersionForAll":            {map[string]*proposal{"a": next(profile("1.0.1")), "b": next(profile("1.0.1"))}, map[string]string{"a": "x", "b": "x"}, nil},
 		"VersionOfOneThatStays":    {map[string]*proposal{"a": next(profile("1.0.1"))}, map[string]string{"a": "x", "b": "x"}, []string{"a"}},
 		"SameVersion":              {map[string]*proposal{"a": next(profile("1.0.0"))}, map[string]string{"a": "x", "b": "x"}, nil},
-		"OneHoldsTheNext": {
-			map[string]*proposal{"a": next(profile("1.0.1")), "b": func() *proposal { p := changed(); p.declared.Profiles = []*fleet.Profile{profile("1.0.1")}; return p }(), "c": holding(changed())},
-			map[string]string{"a": "x", "b": "pc-east", "c": "pc-east"}, []string{"a", "b", "c"},
-		},
+		"OneHoldsTheNext":          {map[string]*proposal{"a": next(profile("1.0.1")), "b": both, "c": holding(changed())}, map[string]string{"a": "x", "b": "pc-east", "c": "pc-east"}, []string{"a", "b", "c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &scene{
@@ -242,7 +241,7 @@ func TestJudgeBetweenLooks(t *testing.T) {
 		t.Errorf("says of an edited mirror: %+v", edited.Status.Conditions)
 	}
 	set(mirror, v1alpha1.SourceAcceptedCondition, metav1.ConditionUnknown, v1alpha1.FleetGoneReason, "Fleet production was deleted")
-	if s.judge(mirror); reasonOf(mirror, v1alpha1.SourceAcceptedCondition) != v1alpha1.SourceUnknownReason {
+	if s.judge(mirror); sourceReason(mirror) != v1alpha1.SourceUnknownReason {
 		t.Errorf("%+v", mirror.Status.Conditions)
 	}
 }
@@ -312,7 +311,7 @@ func TestTidyRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &FleetReconciler{Client: api, Reader: api, records: recs}
-			if err := r.tidyRecords(t.Context(), &scene{fleet: aFleet(), records: all, fleets: map[string]bool{"production": true, "staging": true}}); err != nil {
+			if err = r.tidyRecords(t.Context(), &scene{fleet: aFleet(), records: all, fleets: map[string]bool{"production": true, "staging": true}}); err != nil {
 				t.Fatal(err)
 			}
 			rec, err := recs.get(t.Context(), key)

@@ -35,20 +35,20 @@ type layers struct {
 	cache  *layerCache
 }
 
-// brokenLayer says that what a layer's Secrets hold is not what their names promise.
-type brokenLayer struct {
+// brokenLayerError says that what a layer's Secrets hold is not what their names promise.
+type brokenLayerError struct {
 	layer   v1alpha1.BuiltLayer
 	secrets []*corev1.Secret
 	err     error
 }
 
 // Error names layer and Secrets, and what happens next.
-func (e *brokenLayer) Error() string {
+func (e *brokenLayerError) Error() string {
 	return fmt.Sprintf("layer %s in Secret %s is not what was built: %v. It is deleted and built again from Git", e.layer.Name, strings.Join(e.layer.Secrets, ", "), e.err)
 }
 
 // Unwrap gives the cause.
-func (e *brokenLayer) Unwrap() error { return e.err }
+func (e *brokenLayerError) Unwrap() error { return e.err }
 
 // store writes a layer's Secrets where they do not exist and says where it is.
 func (l layers) store(ctx context.Context, namespace string, layer fleet.Layer) (v1alpha1.BuiltLayer, error) {
@@ -87,7 +87,7 @@ func (l layers) create(ctx context.Context, namespace, name, short string, chunk
 	return err
 }
 
-// load reads a layer back. Content that does not have the layer's digest is a *brokenLayer.
+// load reads a layer back. Content that does not have the layer's digest is a *brokenLayerError.
 func (l layers) load(ctx context.Context, namespace string, built v1alpha1.BuiltLayer) (fleet.Layer, error) {
 	if objects, ok := l.cache.get(built.Digest); ok {
 		return fleet.Layer{Name: built.Name, Digest: built.Digest, Objects: objects}, nil
@@ -104,7 +104,7 @@ func (l layers) load(ctx context.Context, namespace string, built v1alpha1.Built
 	}
 	objects, size, err := unpackLayer(packed, built.Digest)
 	if err != nil {
-		return fleet.Layer{}, &brokenLayer{layer: built, secrets: secrets, err: err}
+		return fleet.Layer{}, &brokenLayerError{layer: built, secrets: secrets, err: err}
 	}
 	l.cache.put(built.Digest, objects, size)
 	return fleet.Layer{Name: built.Name, Digest: built.Digest, Objects: objects}, nil
@@ -135,7 +135,7 @@ func unpackLayer(packed []byte, digest string) ([]*unstructured.Unstructured, in
 }
 
 // discard deletes the Secrets of a broken layer, as they were read, so that the Fleet misses them.
-func (l layers) discard(ctx context.Context, broken *brokenLayer) error {
+func (l layers) discard(ctx context.Context, broken *brokenLayerError) error {
 	for _, s := range broken.secrets {
 		if err := l.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting Secret %s, which does not hold the layer that it is named after: %w", client.ObjectKeyFromObject(s), err)

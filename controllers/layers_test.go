@@ -72,7 +72,7 @@ func TestLayerReadBack(t *testing.T) {
 			}
 			fresh := layers{client: api, reader: api, cache: &layerCache{}}
 			_, err := fresh.load(t.Context(), clusters, built)
-			broken := new(brokenLayer)
+			broken := new(brokenLayerError)
 			if !errors.As(err, &broken) || !strings.Contains(err.Error(), "extra") || !strings.Contains(err.Error(), key.Name) {
 				t.Fatalf("not noticed: %v", err)
 			}

@@ -183,7 +183,7 @@ func TestReleaseLeavesEverythingButOurName(t *testing.T) {
 	}
 	dying := c
 	dying.Client = &mortal{Client: c.Client, left: 1}
-	if err := dying.Release(ctx, ours); !errors.Is(err, errDied) {
+	if err = dying.Release(ctx, ours); !errors.Is(err, errDied) {
 		t.Fatalf("released although the operator died at it: %v", err)
 	}
 	rest, err := c.Inventory(ctx)
