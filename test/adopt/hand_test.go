@@ -105,7 +105,7 @@ func (l *life) clusterctl(env []string, args ...string) string {
 		l.T.Fatal(err)
 	}
 	home := l.T.TempDir()
-	cmd := exec.CommandContext(l.T.Context(), built[0].Path, args...) //nolint:gosec // the arguments are a test's own
+	cmd := exec.CommandContext(l.T.Context(), built[0].Path, args...)
 	cmd.Env = append(env, "HOME="+home, "XDG_CONFIG_HOME="+home, "CLUSTERCTL_DISABLE_VERSIONCHECK=true", "PATH="+os.Getenv("PATH"))
 	var errors strings.Builder
 	cmd.Stderr = &errors

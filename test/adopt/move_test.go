@@ -142,7 +142,9 @@ func (t *target) ready(l *life) *rig.Package {
 }
 
 func (t *target) stop() {
-	<-t.started
+	if err := <-t.started; err != nil {
+		return // nothing has started
+	}
 	if t.Operator != nil {
 		_ = t.Operator.Stop()
 	}

@@ -31,7 +31,7 @@ func takenOver(l *life) {
 			l.T.Errorf("the spec of %s was %v and is %v", name, o.Object["spec"], after[name].Object["spec"])
 		}
 	}
-	now := hand.Live{Unstructured: ptrTo(after["NutanixCluster/"+cluster])}
+	now := hand.Live{Unstructured: new(after["NutanixCluster/"+cluster])}
 	if err := now.Is("spec/prismCentral/credentialRef/name", `"`+cluster+`-pc-credentials"`); err != nil {
 		l.T.Error(err)
 	}
@@ -40,8 +40,6 @@ func takenOver(l *life) {
 	}
 	l.cleanUp()
 }
-
-func ptrTo(o unstructured.Unstructured) *unstructured.Unstructured { return &o }
 
 // cleanUp deletes what the template made and Refract has its own of, as the guide says. The cluster does not notice.
 func (l *life) cleanUp() {
