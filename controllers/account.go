@@ -88,10 +88,11 @@ func (r *AccountReconciler) provide(ctx context.Context, a *v1alpha1.CloudAccoun
 	if err != nil || r.provided.is(key, tokenOf(a, c, creds, there)) {
 		return err
 	}
-	if living, err := r.living(ctx, c); err != nil || !living {
+	living, err := r.living(ctx, c)
+	if err != nil || !living {
 		return err
 	}
-	if err := r.trusted(ctx, c); err != nil {
+	if err = r.trusted(ctx, c); err != nil {
 		return err
 	}
 	if there, err = r.distribute(ctx, c, creds); err != nil {

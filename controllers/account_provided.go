@@ -54,9 +54,9 @@ func tokenOf(a *v1alpha1.CloudAccount, c *v1alpha1.NutanixClusterSpec, creds cre
 	if len(there) == 0 {
 		return ""
 	}
-	all := fmt.Sprintf("%s %d %s %t %q %q %q", a.UID, a.Generation, c.UID, c.Spec.Adopt, creds.account, creds.workload, creds.trust)
+	parts := []string{fmt.Sprintf("%s %d %s %t %q %q %q", a.UID, a.Generation, c.UID, c.Spec.Adopt, creds.account, creds.workload, creds.trust)}
 	for _, o := range there {
-		all += fmt.Sprintf(" %s %s", o.GetUID(), o.GetResourceVersion())
+		parts = append(parts, string(o.GetUID()), o.GetResourceVersion())
 	}
-	return digestOf(all)
+	return digestOf(parts...)
 }

@@ -46,9 +46,9 @@ func TestLayerReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		got, err := l.load(t.Context(), clusters, built)
-		if err != nil || len(got.Objects) != 1 || got.Digest != layer.Digest || got.Name != "extra" {
-			t.Fatalf("read back %+v: %v", got, err)
+		got, loadErr := l.load(t.Context(), clusters, built)
+		if loadErr != nil || len(got.Objects) != 1 || got.Digest != layer.Digest || got.Name != "extra" {
+			t.Fatalf("read back %+v: %v", got, loadErr)
 		}
 	}
 	if reads != 1 {

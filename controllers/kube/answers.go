@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
 
@@ -122,9 +123,7 @@ func wanted(o *unstructured.Unstructured) string {
 		}
 	}
 	all := make(map[string]any, len(o.Object))
-	for k, v := range o.Object {
-		all[k] = v
-	}
+	maps.Copy(all, o.Object)
 	all["metadata"] = bare
 	return digest(all)
 }

@@ -137,7 +137,7 @@ func (c Cluster) applyUntouched(ctx context.Context, s plan.Step) (*unstructured
 	if err != nil {
 		return nil, err
 	}
-	if err := c.untouched(s, live); err != nil {
+	if err = c.untouched(s, live); err != nil {
 		return nil, err
 	}
 	want := s.Want

@@ -159,21 +159,20 @@ func (a alive) comesTrue(want []*unstructured.Unstructured, prefixes []string, c
 	a.settled(want)
 }
 
-// settled says that there is nothing to do but to prune what the last roll left.
+// settled says that there is nothing to do but to prune what the last roll left, as soon as Cluster API lets go of it.
 func (a alive) settled(want []*unstructured.Unstructured) {
 	a.t.Helper()
-	p := plan.Compute(gather(a.t.Context(), a.t, a.cluster, want), plan.Options{Cluster: a.cluster.Name})
-	for _, c := range p.Changes {
-		if c.Action != plan.Delete {
-			a.t.Errorf("there is still something to do: %+v", c)
+	NewWithT(a.t).Eventually(func(g Gomega) {
+		p := plan.Compute(gather(a.t.Context(), a.t, a.cluster, want), plan.Options{Cluster: a.cluster.Name})
+		for _, c := range p.Changes {
+			if c.Action != plan.Delete {
+				a.t.Errorf("there is still something to do: %+v", c)
+			}
 		}
-	}
-	if _, err := a.cluster.Apply(a.t.Context(), p); err != nil {
-		a.t.Fatal(err)
-	}
-	if p = plan.Compute(gather(a.t.Context(), a.t, a.cluster, want), plan.Options{Cluster: a.cluster.Name}); !p.Empty() {
-		a.t.Errorf("after pruning there is still something to do: %+v", p.Changes)
-	}
+		_, err := a.cluster.Apply(a.t.Context(), p)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(p.Changes).To(BeEmpty())
+	}).WithTimeout(patience).WithPolling(200 * time.Millisecond).Should(Succeed())
 }
 
 func outcomes(pairs []plan.Pair, o plan.Outcome) []string {
