@@ -136,7 +136,9 @@ func (w *World) capiFlags(name string, host int, certificates string) []string {
 		flags = append(flags, "--feature-gates=ClusterTopology=true,ReconcilerRateLimiting=false")
 	}
 	if w.options.NoReconcile {
-		flags = append(flags, "--watch-filter="+nothing)
+		// The filter does not hold for what a reconciler hears of by way of other objects, as a ClusterResourceSet of its
+		// Secrets: so they see no namespace but one.
+		flags = append(flags, "--watch-filter="+nothing, "--namespace=default")
 	}
 	return flags
 }

@@ -34,7 +34,8 @@ type Options struct {
 	// collection and namespaces only), Prism Central and the workload clusters.
 	Managers bool
 	// NoReconcile keeps the Cluster API reconcilers from touching any object while their webhooks answer: the managers
-	// watch for a label that nothing has. CAPX then waits for Cluster API and does nothing either.
+	// see namespace default only and watch for a label that nothing has. CAPX then waits for Cluster API and does nothing
+	// either.
 	NoReconcile bool
 	// ProviderCRDs installs the CRDs of Cluster API and CAPX without running a manager, for tests that need only the
 	// schemas. Versions are then not converted: use v1beta2 for Cluster API, v1beta1 for CAPX.
