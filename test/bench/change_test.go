@@ -49,7 +49,7 @@ func isEvent(r request) bool { return r.Resource == "events" }
 func (h *herd) oneChange() cost {
 	t, n := h.T, len(h.names)
 	t.Helper()
-	before := h.quiet()
+	before := h.op.usage(t)
 	name, host := names(n / 2)
 	text := strings.Replace(clusterFile(name, host, ""), "    replicas: 1\n", "    replicas: 1\n    healthCheck: {enabled: true, nodeStartupTimeoutSeconds: 900}\n", 1)
 	h.look(h.Push("a longer timeout", map[string]string{"fleet/" + name + ".yaml": text}))

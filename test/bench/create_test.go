@@ -75,9 +75,9 @@ func (h *herd) kubectl() (time.Duration, int) {
 	}
 	var all []*unstructured.Unstructured
 	for _, c := range decoded.Clusters {
-		unit, err := render.Cluster(render.FromFleet(c))
-		if err != nil {
-			h.T.Fatal(err)
+		unit, wrong := render.Cluster(render.FromFleet(c))
+		if wrong != nil {
+			h.T.Fatal(wrong)
 		}
 		all = append(all, unit.Named(nil, func(string, string) bool { return true })...)
 	}
@@ -86,7 +86,7 @@ func (h *herd) kubectl() (time.Duration, int) {
 		o.SetLabels(map[string]string{"cluster.x-k8s.io/cluster-name": o.GetLabels()["cluster.x-k8s.io/cluster-name"]}) // none of Refract's
 	}
 	file := filepath.Join(h.T.TempDir(), "all.yaml")
-	if err := os.WriteFile(file, []byte(manifestOf(all)), 0o600); err != nil {
+	if err = os.WriteFile(file, []byte(manifestOf(all)), 0o600); err != nil {
 		h.T.Fatal(err)
 	}
 	begin := time.Now()

@@ -49,7 +49,7 @@ func newHerd(t *testing.T, n int) (*herd, usage, time.Duration) {
 	h.Push("a fleet", files)
 	door := h.door()
 	t.Cleanup(h.clear)
-	h.empty = h.quiet()
+	h.empty = h.op.usage(t)
 	begin := time.Now()
 	h.NewFleet(fleetName, func(f *v1alpha1.Fleet) {
 		f.Spec.Git.URL, f.Spec.Interval.Duration = door+"/fleet.git", 24*time.Hour

@@ -12,7 +12,7 @@ import (
 // heap is what each settled cluster takes of the operator's memory.
 func (h *herd) heap() {
 	h.T.Helper()
-	now := h.quiet().Heap
+	now := h.op.usage(h.T).Heap
 	each := (float64(now) - float64(h.empty.Heap)) / float64(len(h.names)) / 1024
 	row(fmt.Sprintf("heap after garbage collection, fleet of %d", len(h.names)),
 		fmt.Sprintf("%.0f KiB a cluster", each), fmt.Sprintf("%.1f MiB in all", float64(now)/(1<<20)), "at most 100 KiB a cluster")

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,7 @@ type machines struct {
 	cluster   string
 }
 
+// kind of an object.
 type kind schema.GroupVersionKind
 
 func (k kind) object() *unstructured.Unstructured {
@@ -47,9 +49,12 @@ var (
 // made are the kinds of which a cluster consists.
 var made = []kind{
 	clusterKind, poolKind, setKind, machineKind, controlKind, configKind, infraKind, templateKind,
-	{capi, "v1beta2", "MachineHealthCheck"}, {"bootstrap." + capi, "v1beta2", "KubeadmConfigTemplate"},
-	{"addons." + capi, "v1beta2", "ClusterResourceSet"}, {"infrastructure." + capi, "v1beta1", "NutanixCluster"},
-	{"", "v1", "ConfigMap"}, {"", "v1", "Secret"},
+	{capi, "v1beta2", "MachineHealthCheck"},
+	{"bootstrap." + capi, "v1beta2", "KubeadmConfigTemplate"},
+	{"addons." + capi, "v1beta2", "ClusterResourceSet"},
+	{"infrastructure." + capi, "v1beta1", "NutanixCluster"},
+	{"", "v1", "ConfigMap"},
+	{"", "v1", "Secret"},
 }
 
 func (m machines) get(ctx context.Context, k kind, name string) (*unstructured.Unstructured, error) {
@@ -153,9 +158,7 @@ func (m machines) bootstrap(ctx context.Context, config *bootstrapv1.KubeadmConf
 
 func (m machines) labels(more map[string]string) map[string]string {
 	all := map[string]string{capi + "/cluster-name": m.cluster}
-	for k, v := range more {
-		all[k] = v
-	}
+	maps.Copy(all, more)
 	return all
 }
 

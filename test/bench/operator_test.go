@@ -185,7 +185,7 @@ func (m *measured) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// aboutOf reads a request of the Kubernetes API: /api/v1/… or /apis/<group>/<version>/…
+// aboutOf reads a request of the Kubernetes API, /api/v1/… or /apis/<group>/<version>/… by its path.
 func aboutOf(r *http.Request) request {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	skip := 2

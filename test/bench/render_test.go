@@ -38,7 +38,7 @@ func TestRender(t *testing.T) {
 		write(t, overlays, name+"/kustomization.yaml", overlay(name, host, base))
 	}
 
-	ours := make([][]*unstructured.Unstructured, 0, n)
+	rendered := make([][]*unstructured.Unstructured, 0, n)
 	took := spend(func() {
 		decoded, err := fleet.Decode(files, "fleet", fleet.Options{})
 		if err != nil {
@@ -49,7 +49,7 @@ func TestRender(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours = append(ours, unit.Named(nil, func(string, string) bool { return true }))
+			rendered = append(rendered, unit.Named(nil, func(string, string) bool { return true }))
 		}
 	})
 	theirs := make([]resmap.ResMap, 0, n)
@@ -65,16 +65,16 @@ func TestRender(t *testing.T) {
 		}
 	})
 
-	if len(ours) != n || len(theirs) != n {
-		t.Fatalf("%d and %d of %d clusters were rendered", len(ours), len(theirs), n)
+	if len(rendered) != n || len(theirs) != n {
+		t.Fatalf("%d and %d of %d clusters were rendered", len(rendered), len(theirs), n)
 	}
 	for _, i := range []int{0, n / 2, n - 1} {
-		if diff := cmp.Diff(comparable(t, ours[i]), built(t, theirs[i])); diff != "" {
+		if diff := cmp.Diff(ours(t, rendered[i]), built(t, theirs[i])); diff != "" {
 			t.Fatalf("kustomize yields other objects (-refract +kustomize):\n%s", diff)
 		}
 	}
 	ratio := kustomize.Seconds() / took.Seconds()
-	row(fmt.Sprintf("rendering %d clusters of %d objects each", n, len(ours[0])),
+	row(fmt.Sprintf("rendering %d clusters of %d objects each", n, len(rendered[0])),
 		fmt.Sprintf("%.1f ms CPU a cluster, krusty.Run %.1f ms", perCluster(took, n), perCluster(kustomize, n)),
 		fmt.Sprintf("%.1f times less", ratio), "at least 4 times less")
 	if n >= 100 && ratio < 4 {
@@ -191,8 +191,8 @@ func plain(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	return objects
 }
 
-// comparable is what Refract rendered by kind and name, with names as they are before they carry a digest.
-func comparable(t *testing.T, objects []*unstructured.Unstructured) map[string]any {
+// ours is what Refract rendered by kind and name, with names as they are before they carry a digest.
+func ours(t *testing.T, objects []*unstructured.Unstructured) map[string]any {
 	t.Helper()
 	var text []string
 	for _, o := range plain(objects) {
