@@ -110,8 +110,8 @@ func (p Patch) read(doc any) (selects selector, change changer, err error) {
 		if text, err = json.Marshal(doc); err != nil {
 			return nil, nil, err
 		}
-		operations, err := jsonpatch.DecodePatch(text)
-		if err != nil {
+		var operations jsonpatch.Patch
+		if operations, err = jsonpatch.DecodePatch(text); err != nil {
 			return nil, nil, err
 		}
 		// Not by way of kustomize's filter, which reads each object as YAML before and after.
