@@ -111,7 +111,7 @@ func plant(t *testing.T, s *hand.Scene) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Client.Patch(t.Context(), f, client.RawPatch(types.MergePatchType, patch)); err != nil {
+	if err = s.Client.Patch(t.Context(), f, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		t.Fatal(err)
 	}
 	s.Create(&corev1.Event{
@@ -123,8 +123,10 @@ func plant(t *testing.T, s *hand.Scene) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(log, "DEBUG\tplanted\t{\"secret\": %q}\n", planted)
-	if err := log.Close(); err != nil {
+	if _, err = fmt.Fprintf(log, "DEBUG\tplanted\t{\"secret\": %q}\n", planted); err != nil {
+		t.Fatal(err)
+	}
+	if err = log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "planted", Help: "Planted.", ConstLabels: prometheus.Labels{"secret": planted}})

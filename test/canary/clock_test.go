@@ -20,7 +20,7 @@ type clock struct {
 // Now is the time.
 func (c *clock) Now() time.Time {
 	if c.springs() {
-		panic("the clock stands still") //nolint:forbidigo // that is what this clock is for
+		panic("the clock stands still")
 	}
 	return clocks.RealClock{}.Now()
 }

@@ -3,6 +3,7 @@ package canary
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/refract-dev/refract/test/rig"
@@ -47,9 +48,7 @@ func (x *scene) files(more map[string]string) string {
 		"fleet/layers/tokens-1.0.0.yaml": layer(declared["token in a layer"]),
 		"fleet/layers/tokens-1.0.1.yaml": layer(declared["changed token in a layer"]),
 	}
-	for name, text := range more {
-		all[name] = text
-	}
+	maps.Copy(all, more)
 	return x.Push("a fleet with secrets", all)
 }
 

@@ -48,11 +48,11 @@ func newServer(t *testing.T, s *hand.Scene) *server {
 			http.Redirect(w, r, elsewhere.String(), http.StatusFound)
 		case mode == "page":
 			w.Header().Set("Content-Type", "text/"+url.PathEscape(password))
-			fmt.Fprintln(w, sent)
+			_, _ = fmt.Fprintln(w, sent)
 		case mode == "explains":
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 			words := fmt.Sprintf("ERR access denied to %s (%q, %s)", password, password, header)
-			fmt.Fprintf(w, "001e# service=git-upload-pack\n0000%04x%s", len(words)+4, words)
+			_, _ = fmt.Fprintf(w, "001e# service=git-upload-pack\n0000%04x%s", len(words)+4, words)
 		case !right:
 			http.Error(w, "you sent "+sent, http.StatusUnauthorized)
 		default:

@@ -172,7 +172,7 @@ func (x *scene) serveSSH(owner ssh.PublicKey) (at string, host ssh.PublicKey) {
 		}
 		return &gitkit.PublicKey{Id: "test"}, nil
 	})
-	if err := served.ListenSSH(); err != nil {
+	if err = served.ListenSSH(); err != nil {
 		x.T.Fatal(err)
 	}
 	go func() { _ = served.StartSSH() }() // ends with StopSSH
