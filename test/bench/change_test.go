@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // cost of one changed cluster.
@@ -36,10 +34,28 @@ func TestFleets(t *testing.T) {
 		return
 	}
 	for i, n := range all[1:] {
-		if diff := cmp.Diff(costs[0], costs[i+1]); diff != "" {
-			t.Errorf("one changed cluster costs another number of requests in a fleet of %d than in one of %d (-%[2]d +%[1]d):\n%[3]s", n, all[0], diff)
+		for _, much := range costs[i+1].beyond(costs[0]) {
+			t.Errorf("one changed cluster costs more in a fleet of %d than in one of %d: %s", n, all[0], much)
 		}
 	}
+}
+
+// slack is how often something may be asked more in one run than in another: what a change sets off may come in one
+// reconcile or in two. It is less than what each cluster of a larger fleet would add.
+const slack = 4
+
+// beyond says what costs more than in another fleet.
+func (c cost) beyond(other cost) []string {
+	var all []string
+	for _, asked := range slices.Sorted(maps.Keys(c.Requests)) {
+		if c.Requests[asked] > other.Requests[asked]+slack {
+			all = append(all, fmt.Sprintf("%s %d times, not %d", asked, c.Requests[asked], other.Requests[asked]))
+		}
+	}
+	if c.Renders > other.Renders+1 {
+		all = append(all, fmt.Sprintf("%d renders, not %d", c.Renders, other.Renders))
+	}
+	return all
 }
 
 // isEvent says whether a request tells an event: their number depends on which ones repeat.
@@ -67,8 +83,8 @@ func (h *herd) oneChange() cost {
 			c.Requests[r.String()] += count
 		}
 	}
-	for _, what := range slices.Sorted(maps.Keys(c.Requests)) {
-		t.Logf("%4d %s", c.Requests[what], what)
+	for _, asked := range slices.Sorted(maps.Keys(c.Requests)) {
+		t.Logf("%4d %s", c.Requests[asked], asked)
 	}
 	h.once(spent)
 	row(fmt.Sprintf("one changed cluster in a fleet of %d", n), fmt.Sprintf("%d requests, of them %d dry runs and %d writes, and %d events; %d renders",
