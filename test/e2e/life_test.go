@@ -48,6 +48,7 @@ func TestLife(t *testing.T) {
 	if v := s.Cluster("edge-01").Status.KubernetesVersion; v != "v1.34.1" {
 		t.Errorf("the status says version %s after the upgrade to v1.34.1", v)
 	}
+	replicas[0].Kill() // the other goes on
 	l.run("RemovedPoolTakesItsMachines", 6, 6, func() { l.file.Pools = nil })
 	l.run("DeletionPolicyMovesNoMachine", 6, 6, func() { l.file.DeletionPolicy = "Delete" })
 	t.Run("DeletionTakesTwoCommitsAndAnApproval", func(t *testing.T) { l.delete(t) })

@@ -11,7 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/controllers"
@@ -42,6 +46,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() {
+		for _, replica := range replicas {
+			replica.Kill()
+		}
 		if stopped := shared.World.Stop(); err == nil {
 			err = stopped
 		}
@@ -51,13 +58,14 @@ func run(m *testing.M) (code int, err error) {
 	}
 	if code = m.Run(); code != 0 {
 		for _, replica := range replicas {
-			rig.Tail(filepath.Join(shared.World.Dir(), replica+".log"))
+			rig.Tail(replica.Log())
 		}
 	}
 	return code, shared.World.Failed()
 }
 
-var replicas = []string{"operator-a", "operator-b"}
+// replicas of the operator; the first leads until somebody kills it.
+var replicas []*world.Program
 
 // open installs the chart and runs its Deployment's pods as processes.
 func open(ctx context.Context) error {
@@ -93,12 +101,26 @@ func open(ctx context.Context) error {
 		return err
 	}
 	local := append([]string{binary}, operator.Local(kubeconfig, "0", "0")...)
-	for i, replica := range replicas {
+	for _, name := range []string{"first", "second"} {
 		// The second lists as it does where the API server cannot stream lists, before Kubernetes 1.34.
-		args := append(append(slices.Clone(operator.Env), fmt.Sprintf("KUBE_FEATURE_WatchListClient=%t", i == 0)), local...)
-		if err := shared.World.Run(ctx, replica, env, args, func(context.Context) error { return nil }); err != nil {
+		args := append(append(slices.Clone(operator.Env), fmt.Sprintf("KUBE_FEATURE_WatchListClient=%t", name == "first")), local...)
+		replica, err := shared.World.Launch(name, env, args...)
+		if err != nil {
+			return err
+		}
+		replicas = append(replicas, replica)
+		if err := led(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// led waits until a replica leads.
+func led(ctx context.Context) error {
+	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		lease := &coordinationv1.Lease{}
+		err := shared.Client.Get(ctx, client.ObjectKey{Namespace: release.Namespace, Name: "refract.dev"}, lease)
+		return err == nil && ptr.Deref(lease.Spec.HolderIdentity, "") != "", client.IgnoreNotFound(err)
+	})
 }
