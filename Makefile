@@ -67,7 +67,7 @@ lint: need ## Lint the code, the floor plan included.
 	cd config/image && go tool -modfile=../../go.lint.mod golangci-lint run --config ../../.golangci.yml .
 
 .PHONY: verify
-verify: need generate manifests api-docs ## Generate everything anew and fail if that changes a file.
+verify: need generate manifests api-docs metrics-docs ## Generate everything anew and fail if that changes a file.
 	@changed=$$(git status --porcelain --untracked-files=all -- $(GENERATED)); \
 	if [ -n "$$changed" ]; then \
 		git --no-pager diff -- $(GENERATED); \
@@ -96,6 +96,10 @@ manifests: need ## Generate CRDs, the operator's ClusterRole, and the chart's co
 api-docs: need ## Generate the API reference.
 	$(CRD_REF_DOCS) --source-path=api --log-level=ERROR --config=docs/reference/config.yaml --renderer=markdown \
 		--output-path=docs/reference/api.md
+
+.PHONY: metrics-docs
+metrics-docs: need ## Generate the metrics reference.
+	go test ./controllers -run '^TestMetricsReference$$' -update
 
 # What is missing is named before anything starts.
 .PHONY: need need-cc

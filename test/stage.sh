@@ -15,7 +15,7 @@ race_packages="^$module/(render|gitsource)(/|$)"
 live_packages="^$module/(controllers|test/(api|world|controlplane|e2e|demo|fleets|drift|chart|metrics))(/|$)"
 proof_packages="^$module/test/(adopt|bench|canary|crash|docs|equivalence|upgrade)(/|$)"
 # What takes longest starts first, so that no core waits for it in the end.
-long_packages="/(test/drift|test/e2e|controllers/kube|fleets/deletion|drift/live|test/world)$"
+long_packages="/(test/drift|test/e2e|controllers/kube|fleets/deletion|drift/live|test/world|adopt|crash/live|test/crash|test/docs|upgrade)$"
 
 packages() {
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -E "$@"
@@ -29,19 +29,22 @@ run_world() { go run ./test/controlplane/build; }
 run_race() { packages "$race_packages" | xargs -r $go_test -race -timeout 15m; }
 run_unit() {
 	packages -v "$race_packages|$live_packages|$proof_packages" | xargs -r $go_test -timeout 10m || return 1
-	# A module of its own; compiled as the world's builder does it, to find that work done.
+	# Modules of their own; the last is compiled as the world's builder does it, to find that work done.
 	(cd config/image && $go_test -timeout 10m .) || return 1
+	(cd test/metrics/rules && $go_test -timeout 10m .) || return 1
 	(cd test/controlplane/workload && CGO_ENABLED=0 go test -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l' .)
 }
-run_live() {
-	packages "$live_packages" >"$scratch/live"
-	# A world waits more than it computes: half as many again as there are cores keep them busy.
-	{ grep -E "$long_packages" "$scratch/live"; grep -vE "$long_packages" "$scratch/live"; } |
-		xargs -r $go_test -count=1 -timeout 30m -p $((cores * 3 / 2))
+# run_worlds tests the packages that it reads. A world waits more than it computes: half as many again as there are cores
+# keep them busy.
+run_worlds() {
+	cat >"$scratch/worlds"
+	{ grep -E "$long_packages" "$scratch/worlds"; grep -vE "$long_packages" "$scratch/worlds"; } |
+		xargs -r $go_test -count=1 -timeout "$1" -p $((cores * 3 / 2))
 }
+run_live() { packages "$live_packages" | run_worlds 30m; }
 # REFRACT_PROOF=full has the crash matrix try every write, and the image be built twice from nothing.
 run_proof() {
-	packages "$proof_packages" | xargs -r $go_test -count=1 -timeout "${PROOF_TIMEOUT:-30m}" -p $((cores * 3 / 2)) || return 1
+	packages "$proof_packages" | run_worlds "${PROOF_TIMEOUT:-30m}" || return 1
 	[ "${REFRACT_PROOF:-}" != full ] || (cd config/image && $go_test -count=1 -timeout 90m .)
 }
 

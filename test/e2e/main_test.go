@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the root of a test binary
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if shared.World, err = world.Start(ctx, world.Options{Managers: true, AuditPolicy: true}); err != nil {
 		return 1, err
@@ -85,7 +85,7 @@ func open(ctx context.Context) error {
 		return err
 	}
 	kubeconfig := filepath.Join(shared.World.Dir(), "operator.kubeconfig")
-	if err := install.Kubeconfig(kubeconfig, account); err != nil {
+	if err = install.Kubeconfig(kubeconfig, account); err != nil {
 		return err
 	}
 	operator, err := release.Operator(ctx)
