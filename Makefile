@@ -47,9 +47,10 @@ image: need ## Build the container image for amd64 and arm64 into dist/image (VE
 image-push: need ## Push that image: IMAGE=registry.example.com/refract[:tag].
 	@go -C config/image run . push --layout "$(abspath $(OUT))" "$(IMAGE)"
 
+SIZES ?= 1,10,100,500
 .PHONY: bench
-bench: need ## Run the benchmarks.
-	go test -run='^$$' -bench=. -benchmem ./render/...
+bench: need-cc ## Measure what Refract costs and print the table of docs/cost.md; takes half an hour or more (SIZES=1,10,100).
+	cd test/bench && REFRACT_BENCH=$(SIZES) go test -count=1 -timeout 3h .
 
 .PHONY: fuzz
 fuzz: need ## Run each fuzz target for 30 s (FUZZTIME).
