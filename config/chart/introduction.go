@@ -7,7 +7,7 @@ Installs [Refract](https://github.com/refract-dev/refract), which keeps Kubernet
 
 ` + "```sh" + `
 helm install refract charts/refract --namespace refract-system --create-namespace \
-  --set image.registry=registry.example.com --set image.repository=platform/refract
+  --set image.registry=registry.example.com --set image.repository=platform/refract --set image.digest=sha256:…
 ` + "```" + `
 
 [docs/install.md](https://github.com/refract-dev/refract/blob/main/docs/install.md) tells the rest: upgrading, uninstalling, proxies, restricted networks.

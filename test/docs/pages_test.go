@@ -100,7 +100,7 @@ func newReader(t *testing.T) *shell {
 	return newShell(t, work,
 		"HOME="+filepath.Join(dir, "home"), "PATH="+programs(t, dir, w)+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"GIT_CONFIG_SYSTEM=/dev/null", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat", "no_proxy=127.0.0.0/8", "KUBECONFIG="+w.Kubeconfig,
-		"CHART="+install.Chart(), "REFRACT_IMAGE=registry.example.com/platform/refract",
+		"CHART="+install.Chart(), "REFRACT_IMAGE=registry.example.com/platform/refract", "REFRACT_DIGEST=sha256:"+strings.Repeat("0a", 32),
 		"GIT_URL="+git.URL(), "GIT_USERNAME="+git.Username, "GIT_PASSWORD="+git.Password,
 		"PRISM_HOST="+w.Prism.Host, fmt.Sprintf("PRISM_PORT=%d", w.Prism.Port), "PRISM_USERNAME="+w.Prism.Username, "PRISM_PASSWORD="+w.Prism.Password,
 		"PRISM_CA="+filepath.Join(work, "pc-ca.crt"), "PRISM_ELEMENT=PE-1", "SUBNET=vlan-101",
