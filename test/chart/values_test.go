@@ -40,6 +40,8 @@ func TestValuesRefused(t *testing.T) {
 		"ShortDigest":         {"a digest is exact", values{"image": values{"digest": "sha256:0123"}}, []string{"/image/digest", "does not match pattern"}},
 		"ProxyWithoutScheme":  {"Go would take the host for a scheme", values{"proxy": values{"https": "proxy:3128"}}, []string{"/proxy/https", "does not match pattern"}},
 		"CANotPEM":            {"an authority that cannot be read vouches for nothing", values{"ca": values{"bundle": "MIIB…"}}, []string{"/ca/bundle", "does not match pattern"}},
+		"ForeignSelector":     {"the Deployment would select no pod", values{"commonLabels": values{"app.kubernetes.io/name": "other"}}, []string{"commonLabels", "leave app.kubernetes.io/name out"}},
+		"DotInName":           {"a Service's name has none", values{"fullnameOverride": "a.b"}, []string{"/fullnameOverride", "does not match pattern"}},
 		"PrivilegedUser":      {"restricted pods are not root", values{"runAsUser": 0}, []string{"/runAsUser", "want 1"}},
 		"TwoAuthorities":      {"which one?", values{"ca": values{"configMap": "a", "secret": "b"}}, []string{"ca.bundle, ca.configMap and ca.secret: give only one of them"}},
 		"MonitorOfNothing":    {"nothing to scrape", values{"metrics": values{"enabled": false, "serviceMonitor": values{"enabled": true}}}, []string{"metrics.serviceMonitor.enabled needs metrics.enabled"}},
