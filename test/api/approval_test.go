@@ -111,6 +111,42 @@ func TestApprovalThroughStatus(t *testing.T) {
 	}
 }
 
+// TestApproverWritesNoSpec shows that the right to patch, which approving takes, reaches no further than annotations.
+func TestApproverWritesNoSpec(t *testing.T) {
+	const mayNot = "may approve and not edit"
+	for user, role := range map[string]string{"approver": "refract-approver", "editor": "refract-editor", "boss": "refract-admin"} {
+		grant(t, user, role)
+	}
+	cases := map[string]struct {
+		reason, kind, user, patch string
+		dryRun                    bool
+		refuse                    string
+	}{
+		"Fleet":         {reason: "another repository", kind: "Fleet", user: "approver", patch: `{"spec":{"git":{"url":"https://git.example.com/other.git"}}}`, refuse: mayNot},
+		"Cluster":       {reason: "another cluster", kind: "NutanixClusterSpec", user: "approver", patch: `{"spec":{"suspend":true}}`, refuse: mayNot},
+		"WithApproval":  {reason: "an approval is no ticket", kind: "Fleet", user: "approver", patch: `{"metadata":{"annotations":{"refract.dev/approved-plan":"` + digest + `","refract.dev/approved-by":"approver"}},"spec":{"suspend":true}}`, refuse: mayNot},
+		"Note":          {reason: "annotations stay free", kind: "Fleet", user: "approver", patch: `{"metadata":{"annotations":{"note":"x"}}}`},
+		"SameSpec":      {reason: "nothing is changed", kind: "NutanixClusterSpec", user: "approver", patch: `{"spec":{}}`},
+		"DryRun":        {reason: "a plan by hand tries", kind: "Fleet", user: "approver", patch: `{"spec":{"suspend":true}}`, dryRun: true},
+		"Editor":        {reason: "who may update writes specs", kind: "Fleet", user: "editor", patch: `{"spec":{"suspend":true}}`},
+		"AdminApproves": {reason: "and who may do both does both", kind: "Fleet", user: "boss", patch: `{"spec":{"suspend":true}}`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := sample(t, c.kind)
+			if err := admin.Create(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			remove(t, o)
+			var options []client.PatchOption
+			if c.dryRun {
+				options = append(options, client.DryRunAll)
+			}
+			judge(t, c.reason, as(t, c.user).Patch(t.Context(), o, client.RawPatch(types.MergePatchType, []byte(c.patch)), options...), c.refuse)
+		})
+	}
+}
+
 func judge(t *testing.T, reason string, err error, refuse string) {
 	t.Helper()
 	switch {

@@ -35,6 +35,7 @@ func run(m *testing.M) (code int, err error) {
 		Manifests: []string{
 			"../../config/policy/approval.yaml",
 			"../../config/policy/deletion.yaml",
+			"../../config/rbac/admin_role.yaml",
 			"../../config/rbac/approver_role.yaml",
 			"../../config/rbac/editor_role.yaml",
 		},
