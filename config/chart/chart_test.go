@@ -22,7 +22,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	for name, want := range files {
 		got, missing := os.ReadFile(filepath.Join(chart, name))
 		if missing != nil || string(got) != string(want) {
-			t.Errorf("charts/refract/%s is not what its sources yield: run make chart (%v)", name, missing)
+			t.Errorf("charts/refract/%s is not what its sources yield: run make manifests (%v)", name, missing)
 		}
 	}
 	there, err := filepath.Glob(filepath.Join(chart, generated, "*"))
@@ -31,7 +31,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 	for _, path := range there {
 		if _, ok := files[generated+"/"+filepath.Base(path)]; !ok {
-			t.Errorf("%s has no source: run make chart", path)
+			t.Errorf("%s has no source: run make manifests", path)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestTemplate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := "{{- /* Generated from config/x.yaml: change that and run make chart. */}}\n{{- if .Values.on }}\n" + c.want + "{{- end }}\n"
+			want := "{{- /* Generated from config/x.yaml: change that and run make manifests. */}}\n{{- if .Values.on }}\n" + c.want + "{{- end }}\n"
 			if diff := cmp.Diff(want, string(got)); diff != "" {
 				t.Errorf("%s: %s", c.reason, diff)
 			}

@@ -22,5 +22,5 @@ helm install refract charts/refract --namespace refract-system --create-namespac
 
 ## Values
 
-Unknown values are refused. This part is generated from values.yaml and values.schema.json by ` + "`make chart`" + `.
+Unknown values are refused. This part is generated from values.yaml and values.schema.json by ` + "`make manifests`" + `.
 `

@@ -51,7 +51,7 @@ var (
 // template turns a file of Kubernetes objects into a template that installs them under a condition.
 func template(from, condition, text string) ([]byte, error) {
 	var out strings.Builder
-	fmt.Fprintf(&out, "{{- /* Generated from %s: change that and run make chart. */}}\n{{- if %s }}\n", from, condition)
+	fmt.Fprintf(&out, "{{- /* Generated from %s: change that and run make manifests. */}}\n{{- if %s }}\n", from, condition)
 	first := true
 	for document := range strings.SplitSeq(strings.TrimPrefix(text, "---\n"), "\n---\n") {
 		object, err := objectTemplate(strings.TrimRight(document, "\n") + "\n")
