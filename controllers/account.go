@@ -117,15 +117,15 @@ func gravest(failed []error) error {
 
 // trusted refuses to distribute by a mirrored account that is not what was accepted for a cluster.
 func (r *AccountReconciler) trusted(ctx context.Context, c *v1alpha1.NutanixClusterSpec) error {
-	if c.Annotations[v1alpha1.FleetAnnotation] == "" {
-		return nil
-	}
 	rec, err := r.records.get(ctx, client.ObjectKeyFromObject(c))
 	if err != nil || !rec.known() {
 		return err
 	}
 	if rec.Moving {
 		return wait(v1alpha1.MovingReason, whileMoving, "cluster %s is being moved by clusterctl; its credentials stay as they are until that is over", c.Name)
+	}
+	if c.Annotations[v1alpha1.FleetAnnotation] == "" {
+		return nil // it gates itself
 	}
 	_, digest, err := r.inputs.of(ctx, c)
 	if err != nil {

@@ -188,7 +188,7 @@ func (r *ClusterReconciler) finish(ctx context.Context, v *view) error {
 		if v.record.Held != nil {
 			values[keyHeld] = nil // it was taken back
 		}
-		if err := unapprove(ctx, r.Client, v.cluster); err != nil {
+		if err := unapprove(ctx, r.Client, r.Reader, v.cluster); err != nil {
 			return err
 		}
 		sayAccepted(v.cluster)
@@ -246,7 +246,7 @@ func (r *ClusterReconciler) gateItself(ctx context.Context, v *view) error {
 	held := v.record.Held
 	if held == nil {
 		// Nothing was shown, so nothing can have been approved: this word served another plan.
-		if err := unapprove(ctx, r.Client, c); err != nil {
+		if err := unapprove(ctx, r.Client, r.Reader, c); err != nil {
 			return err
 		}
 	}
@@ -300,7 +300,7 @@ func (r *ClusterReconciler) acceptItself(ctx context.Context, v *view, entry *en
 	r.metrics.planned(key, v.flow.Plan)
 	v.record.Accepted, v.record.Held, v.record.Gone = entry, nil, false
 	// Last, since an approval that is taken off before what it approved was recorded would be lost.
-	if err := unapprove(ctx, r.Client, c); err != nil {
+	if err := unapprove(ctx, r.Client, r.Reader, c); err != nil {
 		return err
 	}
 	sayAccepted(c)

@@ -93,7 +93,7 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 		r.metrics.planned(s.key(p.name), p.flow.Plan)
 	}
 	if mirror != nil {
-		if err := unapprove(ctx, r.Client, mirror); err != nil {
+		if err := unapprove(ctx, r.Client, r.Reader, mirror); err != nil {
 			return err
 		}
 	}
@@ -231,8 +231,11 @@ func (r *FleetReconciler) mirrorAccount(ctx context.Context, s *scene, a *fleet.
 	have := s.entered[a.Object.Name]
 	if have == nil {
 		want := &v1alpha1.CloudAccount{ObjectMeta: s.stamped(metav1.ObjectMeta{}, a.Object.ObjectMeta, a.Place), Spec: *a.Object.Spec.DeepCopy()}
+		if err := s.client.Create(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
+			return err // and the next cluster that uses it is refused the same
+		}
 		s.entered[a.Object.Name] = want
-		return s.client.Create(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager))
+		return nil
 	}
 	if equality.Semantic.DeepEqual(have.Spec, a.Object.Spec) {
 		return nil
@@ -240,8 +243,11 @@ func (r *FleetReconciler) mirrorAccount(ctx context.Context, s *scene, a *fleet.
 	want := have.DeepCopy()
 	want.ObjectMeta = s.stamped(want.ObjectMeta, a.Object.ObjectMeta, a.Place)
 	want.Spec = *a.Object.Spec.DeepCopy() // the answer is read into it
+	if err := s.client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager)); err != nil {
+		return err
+	}
 	s.entered[a.Object.Name] = want
-	return s.client.Update(ctx, want, client.FieldOwner(v1alpha1.FleetFieldManager))
+	return nil
 }
 
 func (r *FleetReconciler) mirrorProfile(ctx context.Context, s *scene, p *fleet.Profile) error {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +21,8 @@ import (
 // clusterGVK is the kind that a cluster begins and ends with.
 var clusterGVK = schema.GroupVersionKind{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "Cluster"}
 
-// inventoryKinds are the kinds that are watched for drift, by metadata alone.
-var inventoryKinds = render.Kinds()
+// inventoryKinds are the kinds that are watched for drift, by metadata alone. Without room to spare: who appends gets a copy.
+var inventoryKinds = slices.Clip(render.Kinds())
 
 // namespaceGVK is watched for the label that protects it.
 var namespaceGVK = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
