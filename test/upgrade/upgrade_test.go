@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,7 +89,22 @@ func takeOver(l *life) {
 	}
 	l.ready()
 	l.settled()
+	l.foretold()
 }
+
+// foretold has a person ask the binary of the next version, by hand and from a checkout, what it would do.
+func (l *life) foretold() {
+	l.T.Helper()
+	var code *exec.ExitError
+	out, err := exec.CommandContext(l.T.Context(), l.site.versions.rolls.binary, "plan", filepath.Join(l.Git.Clone(), "fleet"),
+		"--fleet", "production", "--namespace", l.Namespace, "--kubeconfig", l.World.Kubeconfig).CombinedOutput()
+	if !errors.As(err, &code) || code.ExitCode() != 1 || !strings.Contains(string(out), recreated) {
+		l.T.Errorf("want exit code 1 and %q, got %v: %s", recreated, err, out)
+	}
+}
+
+// recreated is how the plan of the changed default is summed up.
+const recreated = "1 machine re-created"
 
 // held upgrades to a changed default: nothing at all changes in the cluster's objects.
 func held(l *life) {
@@ -125,8 +141,8 @@ func (l *life) hold() string {
 
 // rollback goes back to the version before while the new one's plan waits: the plan is gone, and nothing has moved.
 func rollback(l *life) {
-	if says := l.Cluster(cluster).Status.Plan.Summary; !strings.Contains(says, "1 machine re-created") {
-		l.T.Errorf("the plan says %q, want 1 machine re-created", says)
+	if says := l.Cluster(cluster).Status.Plan.Summary; !strings.Contains(says, recreated) {
+		l.T.Errorf("the plan says %q, want %s", says, recreated)
 	}
 	was := l.picture()
 	l.site.rollback(l.T, l.site.versions.before)
