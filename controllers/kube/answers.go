@@ -103,11 +103,25 @@ func (a *Answers) keep(r plan.Ref, known answer) {
 	}
 	a.bytes -= len(a.by[r].stored)
 	delete(a.by, r)
-	if a.bytes+len(known.stored) > mostBytes {
+	if len(known.stored) > mostBytes {
 		return
 	}
+	a.makeRoom(len(known.stored))
 	a.bytes += len(known.stored)
 	a.by[r] = known
+}
+
+// makeRoom drops answers, whichever come first, until so many bytes fit: they may be about objects that never came.
+func (a *Answers) makeRoom(size int) {
+	for r, known := range a.by {
+		if a.bytes+size <= mostBytes {
+			return
+		}
+		if known.stored != nil {
+			a.bytes -= len(known.stored)
+			delete(a.by, r)
+		}
+	}
 }
 
 // wanted is a digest of what is to be applied, without what ties it to the object that was looked at.
