@@ -111,6 +111,9 @@ func held(l *life) {
 	was := l.picture()
 	l.site.upgrade(l.T, l.site.versions.rolls)
 	digest := l.hold()
+	if says := l.Cluster(cluster).Status.Plan.Summary; says != recreated {
+		l.T.Errorf("the plan says %q, want %q", says, recreated)
+	}
 	l.looks(3)
 	if again := l.hold(); again != digest {
 		l.T.Errorf("looked at again the plan is %s, it was %s: an approval would miss it", again, digest)
@@ -141,9 +144,6 @@ func (l *life) hold() string {
 
 // rollback goes back to the version before while the new one's plan waits: the plan is gone, and nothing has moved.
 func rollback(l *life) {
-	if says := l.Cluster(cluster).Status.Plan.Summary; !strings.Contains(says, recreated) {
-		l.T.Errorf("the plan says %q, want %s", says, recreated)
-	}
 	was := l.picture()
 	l.site.rollback(l.T, l.site.versions.before)
 	l.ready()
