@@ -2,17 +2,13 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -132,10 +128,13 @@ func (s *scene) approver(mirror *v1alpha1.NutanixClusterSpec) string {
 
 // spend takes off approvals that no longer serve: what they approved was accepted, is no longer held, or came too late.
 // One word serves one plan, so none may lie about until its plan comes again. Only a complete look at the repository
-// knows what is held.
+// knows what is held; without one, as while Git is away, a word of the Fleet goes once it served.
 func (r *FleetReconciler) spend(ctx context.Context, s *scene) error {
-	if !s.read() {
+	if !s.read() && !s.served() {
 		return nil
+	}
+	if !s.read() {
+		return unapprove(ctx, r.Client, r.Reader, s.fleet)
 	}
 	waiting, open := s.waiting(), s.open()
 	objects := []client.Object{s.fleet}
@@ -192,46 +191,6 @@ func (s *scene) late(o client.Object, now time.Time) bool {
 		recordedAt = &held.RecordedAt
 	}
 	return recordedAt != nil && plan.Expired(recordedAt.Time, now)
-}
-
-// unapprove removes the approval that was read, so that one word serves one plan. A word that was given since is another,
-// and stays. The admission policy lets anybody remove it.
-func unapprove(ctx context.Context, c client.Client, reader client.Reader, o client.Object) error {
-	var operations []map[string]string
-	for _, name := range approval {
-		if value := o.GetAnnotations()[name]; value != "" {
-			at := "/metadata/annotations/" + strings.ReplaceAll(name, "/", "~1")
-			operations = append(operations, map[string]string{"op": "test", "path": at, "value": value}, map[string]string{"op": "remove", "path": at})
-		}
-	}
-	now, ok := o.DeepCopyObject().(client.Object)
-	if len(operations) == 0 || !ok {
-		return nil
-	}
-	patch, err := json.Marshal(operations)
-	if err != nil {
-		return fmt.Errorf("removing the spent approval: %w", err)
-	}
-	err = c.Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(v1alpha1.FleetFieldManager))
-	if apierrors.IsInvalid(err) && approvedSince(ctx, reader, o) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("removing the spent approval: %w", err)
-	}
-	return nil
-}
-
-// approval are the annotations of one.
-var approval = []string{v1alpha1.ApprovedPlanAnnotation, v1alpha1.ApprovedByAnnotation}
-
-// approvedSince says whether an object's approval is another than when the object was read, or gone.
-func approvedSince(ctx context.Context, reader client.Reader, o client.Object) bool {
-	now, ok := o.DeepCopyObject().(client.Object)
-	if !ok || reader.Get(ctx, client.ObjectKeyFromObject(o), now) != nil {
-		return false
-	}
-	return slices.ContainsFunc(approval, func(name string) bool { return now.GetAnnotations()[name] != o.GetAnnotations()[name] })
 }
 
 // publish says on each mirror whether what Git declares is what it holds.

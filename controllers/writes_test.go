@@ -16,6 +16,7 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/fleet"
+	"github.com/refract-dev/refract/render/plan"
 )
 
 // An approval that was given while another was looked at is not taken away with that one.
@@ -149,5 +150,47 @@ func TestKindsAreNotAppendedTo(t *testing.T) {
 	_ = append(inventoryKinds, namespaceGVK)
 	if first[len(first)-1] != machineGVK {
 		t.Error("two who append to the kinds write to the same place")
+	}
+}
+
+// While Git is away, what a cluster asks for may be approved on the Fleet. That word serves once: the same drift a second
+// time is asked about again.
+func TestTheFleetsWordServesOnceWithoutGit(t *testing.T) {
+	held := plan.Plan{Cluster: "edge-01", Changes: []plan.Change{change(v1alpha1.SeverityRollout)}}
+	entry, err := newEntry(held, "inputs", "rendered", "", nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := plan.FleetDigest(map[string]plan.Plan{"edge-01": held})
+	for name, c := range map[string]struct {
+		decision plan.Decision
+		digest   string
+		kept     bool
+	}{
+		"Served":          {plan.Decision{Accepted: true, Approved: true}, digest, false},
+		"NotNeeded":       {plan.Decision{Accepted: true}, digest, true},
+		"AnothersWord":    {plan.Decision{Accepted: true, Approved: true}, "sha256:bb", true},
+		"StillToBeLooked": {plan.Decision{}, digest, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := aFleet()
+			f.Annotations = map[string]string{v1alpha1.ApprovedPlanAnnotation: c.digest, v1alpha1.ApprovedByAnnotation: "ada"}
+			api := stand(t, interceptor.Funcs{}, f)
+			s := &scene{
+				fleet: f, unread: errors.New("Git is away"), mirrors: map[string]*v1alpha1.NutanixClusterSpec{"edge-01": aMirror("edge-01")},
+				records: map[string]record{"edge-01": {Held: entry}}, proposed: map[string]*proposal{"edge-01": {name: "edge-01", decision: c.decision}},
+			}
+			r := &FleetReconciler{Client: api, Reader: api, Now: func() time.Time { return noon }}
+			if err := r.spend(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			now := &v1alpha1.Fleet{}
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(f), now); err != nil {
+				t.Fatal(err)
+			}
+			if kept := now.Annotations[v1alpha1.ApprovedPlanAnnotation] != ""; kept != c.kept {
+				t.Errorf("approval kept: %t, want %t", kept, c.kept)
+			}
+		})
 	}
 }
