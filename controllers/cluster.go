@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -318,7 +319,7 @@ func (r *ClusterReconciler) guard(ctx context.Context, v *view) error {
 	return nil
 }
 
-// noteApplied records that the Cluster was seen: once it is gone, another hand took it.
+// noteApplied records that the Cluster is there, at once after it was applied: once it is gone, another hand took it.
 func (r *ClusterReconciler) noteApplied(ctx context.Context, v *view) error {
 	if !v.record.known() || (v.record.Applied && !v.record.Gone) {
 		return nil
@@ -371,6 +372,10 @@ func (r *ClusterReconciler) propose(ctx context.Context, v *view) error {
 		return err
 	}
 	v.flow, v.edits = &p, nil
+	if v.vanished() {
+		v.flow = nil
+		return wait(v1alpha1.PendingReason, soon, "Cluster %s went away while it was looked at", v.cluster.Name)
+	}
 	for _, pair := range p.Pairs {
 		if pair.Want != nil && !pair.Adopt { // what is taken over was nobody's edit
 			v.edits = append(v.edits, kube.Edits(pair.Live, pair.DryRun)...)

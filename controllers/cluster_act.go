@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -104,6 +105,14 @@ func (r *ClusterReconciler) ignored(c *v1alpha1.NutanixClusterSpec) []v1alpha1.D
 	return append(r.contest.ignored(client.ObjectKeyFromObject(c), r.Now()), c.Spec.DriftIgnore...)
 }
 
+// vanished says whether the Cluster was there at the beginning of this look and is gone now: it must not be made again as
+// if it had never come. The next look finds who took it.
+func (v *view) vanished() bool {
+	return v.health.Found && slices.ContainsFunc(v.flow.Pairs, func(p plan.Pair) bool {
+		return p.Want != nil && p.Live == nil && p.Want.GroupVersionKind() == clusterGVK
+	})
+}
+
 // obstacle is what forbids to apply a plan as a whole.
 func (v *view) obstacle() error {
 	if foreign := v.flow.Plan.Foreign; len(foreign) > 0 {
@@ -159,6 +168,9 @@ func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
 			return stall(v1alpha1.ApplyFailedReason, "%w", err)
 		}
 		return retry(v1alpha1.ApplyFailedReason, err)
+	}
+	if err := r.noteApplied(ctx, v); err != nil {
+		return err
 	}
 	return r.keepRendered(ctx, v)
 }

@@ -29,7 +29,7 @@ const (
 	keyRemoval    = "removal"     // by the Fleet: an accepted deletion or release
 	keyCarriedOut = "carried-out" // by the cluster: ID of the accepted entry that is done
 	keyRendered   = "rendered"    // by the cluster: what is rendered of the accepted entry now, after an upgrade of Refract
-	keyApplied    = "applied"     // by the cluster: its Cluster was seen after an apply
+	keyApplied    = "applied"     // by the cluster: its Cluster was applied or seen
 	keyGone       = "gone"        // by the cluster: its Cluster was applied once and is gone by another hand
 	keyMoving     = "moving"      // by the cluster: clusterctl was moving its Cluster when that was seen last
 	keySpec       = "spec"        // with accepted: the accepted spec, to restore a mirror from

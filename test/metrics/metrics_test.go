@@ -95,14 +95,15 @@ func TestOneNight(t *testing.T) {
 	// It is approved and goes, and then the Fleet: nothing is left of them.
 	var f *v1alpha1.Fleet
 	s.Within(hand.Soon, "approved and gone", func() error {
-		if s.Cluster("night-1") == nil {
+		c := s.Cluster("night-1")
+		if c == nil {
 			return nil
 		}
 		f = s.Fleet("production")
 		if err := s.Approve(f, f.Status.Plan.Digest); err != nil {
 			return err
 		}
-		return fmt.Errorf("the Fleet says %+v, the cluster %+v", f.Status.Conditions, s.Cluster("night-1").Status.Conditions)
+		return fmt.Errorf("the Fleet says %+v, the cluster %+v", f.Status.Conditions, c.Status.Conditions)
 	})
 	p.gone(labels{"namespace": s.Namespace, "name": "night-1"})
 	if err := s.Client.Delete(t.Context(), s.Fleet("production")); err != nil {
