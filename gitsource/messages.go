@@ -18,8 +18,9 @@ type Commit struct {
 
 // Messages returns the commits that are reachable from head but not from since,
 // newest first, at most limit of them. Since is a hash or a Revision's string,
-// or "" for no lower end; a since that is not among the last limit commits, as
-// after a forced push, ends nothing. A head whose only parent is since costs no
+// or "" for no lower end. If since is not found among the last limit commits,
+// as after a forced push, head is returned alone: what else is new cannot be
+// told from what was read before. A head whose only parent is since costs no
 // request if it is the snapshot held; otherwise history is fetched, only now
 // and only as deep as needed.
 func (r *Repository) Messages(ctx context.Context, head Revision, since string, limit int) ([]Commit, error) {
@@ -27,7 +28,7 @@ func (r *Repository) Messages(ctx context.Context, head Revision, since string, 
 	if err != nil {
 		return nil, r.explain(Auth{}, err)
 	}
-	h := history{head: plumbing.NewHash(head.Hash), since: plumbing.NewHash(from.Hash), limit: limit}
+	h := &history{head: plumbing.NewHash(head.Hash), since: plumbing.NewHash(from.Hash), limit: limit}
 	var commits []Commit
 	err = r.do(ctx, Ref{Commit: head.Hash}, func(ctx context.Context, conn opener) error {
 		if limit <= 0 || h.head == h.since {
@@ -36,6 +37,9 @@ func (r *Repository) Messages(ctx context.Context, head Revision, since string, 
 		st, histErr := r.history(ctx, conn, h)
 		if histErr == nil {
 			commits, _ = h.walk(st)
+			if !h.met {
+				commits = commits[:min(len(commits), 1)]
+			}
 		}
 		return histErr
 	})
@@ -43,7 +47,7 @@ func (r *Repository) Messages(ctx context.Context, head Revision, since string, 
 }
 
 // history returns a store that holds all that h looks for.
-func (r *Repository) history(ctx context.Context, conn opener, h history) (*store, error) {
+func (r *Repository) history(ctx context.Context, conn opener, h *history) (*store, error) {
 	if r.held != nil && r.held.conn == conn && r.held.store != nil && h.complete(r.held.store) {
 		return r.held.store, nil
 	}
@@ -63,18 +67,21 @@ func (r *Repository) history(ctx context.Context, conn opener, h history) (*stor
 type history struct {
 	head, since plumbing.Hash
 	limit       int
+	met         bool // the last walk came to since, or had no lower end
 }
 
-func (h history) complete(st *store) bool {
+func (h *history) complete(st *store) bool {
 	_, ok := h.walk(st)
 	return ok
 }
 
 // walk returns the commits and whether the store held all that it looked for.
-func (h history) walk(st *store) (commits []Commit, complete bool) {
+func (h *history) walk(st *store) (commits []Commit, complete bool) {
 	seen := h.before(st)
+	h.met = h.since == plumbing.ZeroHash
 	queue := &newestFirst{}
 	push := func(hash plumbing.Hash) bool {
+		h.met = h.met || hash == h.since
 		if seen[hash] {
 			return true
 		}
@@ -102,7 +109,7 @@ func (h history) walk(st *store) (commits []Commit, complete bool) {
 }
 
 // before is since and what the store holds of its ancestors.
-func (h history) before(st *store) map[plumbing.Hash]bool {
+func (h *history) before(st *store) map[plumbing.Hash]bool {
 	seen := map[plumbing.Hash]bool{}
 	if h.since == plumbing.ZeroHash {
 		return seen

@@ -35,8 +35,9 @@ func TestMessages(t *testing.T) {
 		"OneIsHeld":     {since: "main@sha1:" + hashes[2], limit: 50, want: []string{"four\n"}},
 		"Several":       {since: "sha1:" + hashes[0], limit: 50, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n", "two\n"}, packs: 1},
 		"All":           {limit: 50, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n", "two\n", "one\n"}, packs: 1},
-		"AtMost":        {since: hashes[0], limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
-		"PushedOver":    {since: strings.Repeat("7", 40), limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+		"AtMost":        {limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
+		"TooFarBack":    {since: hashes[0], limit: 2, want: []string{"four\n"}, packs: 1},
+		"PushedOver":    {since: strings.Repeat("7", 40), limit: 50, want: []string{"four\n"}, packs: 1},
 		"NoneWanted":    {limit: 0},
 		"OneOfEndless":  {limit: 1, want: []string{"four\n"}},
 		"ExactlyAtEdge": {since: hashes[1], limit: 2, want: []string{"four\n", "three\n\nRefract-Approve: sha256:abc\n"}, packs: 1},
@@ -102,7 +103,7 @@ func TestMessagesAcrossBranches(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			held := &store{objects: maps.Clone(s.objects)}
 			delete(held.objects, tc.without)
-			commits, complete := history{head: merge, since: tc.since, limit: tc.limit}.walk(held)
+			commits, complete := (&history{head: merge, since: tc.since, limit: tc.limit}).walk(held)
 			if complete == tc.partial {
 				t.Fatalf("complete = %v", complete)
 			}
