@@ -5,6 +5,7 @@ package upgrade
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -118,15 +119,10 @@ func (v *versions) build(ctx context.Context, dir string) (string, error) {
 	v.before = v.this
 	from := fmt.Sprintf("this tree itself: %s", why)
 	if commit != "" {
-		from = fmt.Sprintf("%s: %s", commit, why)
-		tree := filepath.Join(dir, "tree")
-		if err = unpack(ctx, commit, tree); err != nil {
+		if commit, v.before, err = buildBefore(ctx, commit, dir); err != nil {
 			return "", err
 		}
-		v.before = version{filepath.Join(tree, "charts", "refract"), filepath.Join(dir, "before")}
-		if err = build(ctx, tree, v.before.binary); err != nil {
-			return "", fmt.Errorf("%s: %w", from, err)
-		}
+		from = fmt.Sprintf("%s: %s, or the first before it that builds", commit, why)
 	}
 	v.rolls, v.eased = v.this, v.this
 	if v.rolls.binary, err = buildEdited(ctx, dir, "rolls", workersRoll); err != nil {
@@ -137,6 +133,27 @@ func (v *versions) build(ctx context.Context, dir string) (string, error) {
 	}
 	v.eased.binary, err = buildEdited(ctx, dir, "eased", workersRoll, checksChange)
 	return from, err
+}
+
+// buildBefore builds a commit, or the first before it that builds: a commit that did not build was nobody's version.
+func buildBefore(ctx context.Context, commit, dir string) (string, version, error) {
+	var failed error
+	for range 5 {
+		tree := filepath.Join(dir, commit)
+		if err := unpack(ctx, commit, tree); err != nil {
+			return "", version{}, err
+		}
+		v := version{filepath.Join(tree, "charts", "refract"), filepath.Join(dir, "before")}
+		err := build(ctx, tree, v.binary)
+		if err == nil {
+			return commit, v, nil
+		}
+		failed = errors.Join(failed, fmt.Errorf("%s: %w", commit, err))
+		if commit, err = git(ctx, "rev-parse", "--verify", commit+"^"); err != nil {
+			break
+		}
+	}
+	return "", version{}, failed
 }
 
 // values of the release: the Git server of these tests speaks HTTP on loopback.
