@@ -120,7 +120,7 @@ func (s *scene) entryOf(p *proposal, now time.Time) (*entry, error) {
 		e.Recreated, e.Removed = open.Recreated, open.Removed
 	}
 	if p.decision.Approved {
-		e.ApprovedBy = s.approver(mirror)
+		e.ApprovedBy = s.approverOf(p)
 	}
 	e.Account = s.fleet.Spec.ServiceAccountName
 	if p.declared == nil {
@@ -129,6 +129,18 @@ func (s *scene) entryOf(p *proposal, now time.Time) (*entry, error) {
 		e.Stamps = stampsOf(s.mirrorOf(mirror, p))
 	}
 	return e, nil
+}
+
+// approverOf is who approved a proposal. A plan that was accepted before, when the operator ended half-way, keeps its
+// approver, whose word has been taken off since.
+func (s *scene) approverOf(p *proposal) string {
+	rec := s.records[p.name]
+	if rec.open() && rec.Accepted.ApprovedBy != "" {
+		if before := rec.Accepted.unpacked(); before != nil && p.flow.Plan.CoveredBy(*before) {
+			return rec.Accepted.ApprovedBy
+		}
+	}
+	return s.approver(s.mirrors[p.name])
 }
 
 // mirrorOf is the mirror as accepting a proposal would leave it.
