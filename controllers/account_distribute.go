@@ -201,16 +201,28 @@ func take(have, want client.Object) {
 	}
 }
 
-// deleteCredentials removes what is left of a deleted cluster's credentials; CAPX has removed its own already.
-func deleteCredentials(ctx context.Context, c client.Client, reader client.Reader, cluster client.ObjectKey) error {
+// ourCredentials reads what is there of the credentials that a cluster was given, as far as we wrote it.
+func ourCredentials(ctx context.Context, reader client.Reader, cluster client.ObjectKey) ([]client.Object, error) {
+	var ours []client.Object
 	for _, o := range given(cluster) {
 		err := reader.Get(ctx, client.ObjectKeyFromObject(o), o)
-		if apierrors.IsNotFound(err) || (err == nil && !written(o)) {
-			continue
+		switch {
+		case client.IgnoreNotFound(err) != nil:
+			return nil, err
+		case err == nil && written(o):
+			ours = append(ours, o)
 		}
-		if err != nil {
-			return err
-		}
+	}
+	return ours, nil
+}
+
+// deleteCredentials removes what is left of a deleted cluster's credentials; CAPX has removed its own already.
+func deleteCredentials(ctx context.Context, c client.Client, reader client.Reader, cluster client.ObjectKey) error {
+	left, err := ourCredentials(ctx, reader, cluster)
+	if err != nil {
+		return err
+	}
+	for _, o := range left {
 		uid := o.GetUID()
 		if err := c.Delete(ctx, o, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 			return err
@@ -222,14 +234,11 @@ func deleteCredentials(ctx context.Context, c client.Client, reader client.Reade
 // releaseCredentials lets go of what a cluster was given. It stays, since CAPX and the cluster itself go on with it, but
 // without our label and our entries in managedFields.
 func releaseCredentials(ctx context.Context, c client.Client, reader client.Reader, cluster client.ObjectKey) error {
-	for _, o := range given(cluster) {
-		err := reader.Get(ctx, client.ObjectKeyFromObject(o), o)
-		if apierrors.IsNotFound(err) || (err == nil && !written(o)) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	left, err := ourCredentials(ctx, reader, cluster)
+	if err != nil {
+		return err
+	}
+	for _, o := range left {
 		before, ok := o.DeepCopyObject().(client.Object)
 		if !ok {
 			continue
