@@ -6,14 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 // row is one virtual machine as the board shows it.
 type row struct{ name, power, address, memory string }
 
 // rowsOf are the virtual machines whose names begin with prefix, sorted by name.
-func rowsOf(vms []prismsim.VM, prefix string) []row {
+func rowsOf(vms []simulator.VM, prefix string) []row {
 	var rows []row
 	for _, vm := range vms {
 		if strings.HasPrefix(vm.Name, prefix) {

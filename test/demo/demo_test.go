@@ -13,7 +13,7 @@ import (
 
 	"github.com/refract-dev/refract/render"
 	"github.com/refract-dev/refract/render/fleet"
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 // TestSampleFleet decodes and renders the files that the demo pushes.
@@ -92,10 +92,10 @@ func TestProgressShowsWholeLines(t *testing.T) {
 }
 
 func TestRowsOf(t *testing.T) {
-	vms := []prismsim.VM{
-		{Name: "edge-02-kcp-a", PowerState: prismsim.PowerOn, IP: "10.0.0.3", MemoryBytes: 4 << 30},
-		{Name: "edge-01-workers-a", PowerState: prismsim.PowerOff, MemoryBytes: 6 << 30},
-		{Name: "edge-01-kcp-a", PowerState: prismsim.PowerOn, IP: "10.0.0.2", MemoryBytes: 4 << 30},
+	vms := []simulator.VM{
+		{Name: "edge-02-kcp-a", PowerState: simulator.PowerOn, IP: "10.0.0.3", MemoryBytes: 4 << 30},
+		{Name: "edge-01-workers-a", PowerState: simulator.PowerOff, MemoryBytes: 6 << 30},
+		{Name: "edge-01-kcp-a", PowerState: simulator.PowerOn, IP: "10.0.0.2", MemoryBytes: 4 << 30},
 	}
 	want := []string{"edge-01-kcp-a                    on   10.0.0.2       4 GiB", "edge-01-workers-a                off                 6 GiB"}
 	var got []string

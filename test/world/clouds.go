@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/refract-dev/refract/test/controlplane"
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 // The one account of the simulated Prism Central.
@@ -28,7 +28,7 @@ const (
 // Prism is how to reach the simulated Prism Central.
 type Prism struct {
 	// Server is the simulator itself, to look at and to change what it holds.
-	Server *prismsim.Server
+	Server *simulator.Server
 	// Host and Port are where it serves TLS.
 	Host string
 	Port int
@@ -69,10 +69,10 @@ func (w *World) startPrism(ctx context.Context, workload string) error {
 	}
 	model := w.options.Model
 	if len(model.PrismElements) == 0 {
-		model = prismsim.DefaultModel()
+		model = simulator.DefaultModel()
 	}
 	clusters := &workloadClient{url: workload, errors: log.New(out, "", log.LstdFlags)}
-	simulator := prismsim.New(prismsim.Options{
+	simulator := simulator.New(simulator.Options{
 		Model: model, Username: PrismUsername, Password: PrismPassword, BootDelay: w.options.BootDelay,
 		OnPowerOn: clusters.booted, OnDelete: clusters.deleted, Log: out,
 	})
@@ -108,7 +108,7 @@ type workloadVM struct {
 	UserData string `json:"userData"`
 }
 
-func (c *workloadClient) booted(vm prismsim.VM) {
+func (c *workloadClient) booted(vm simulator.VM) {
 	body, err := json.Marshal(workloadVM{ExtID: vm.ExtID, Name: vm.Name, IP: vm.IP, Image: vm.Image, UserData: vm.UserData})
 	if err != nil {
 		c.errors.Print(err)
@@ -117,7 +117,7 @@ func (c *workloadClient) booted(vm prismsim.VM) {
 	c.send(http.MethodPost, "/vms", body)
 }
 
-func (c *workloadClient) deleted(vm prismsim.VM) { c.send(http.MethodDelete, "/vms/"+vm.ExtID, nil) }
+func (c *workloadClient) deleted(vm simulator.VM) { c.send(http.MethodDelete, "/vms/"+vm.ExtID, nil) }
 
 // send has nobody to report to but the log: the simulator calls it when something has happened already.
 func (c *workloadClient) send(method, path string, body []byte) {

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/test/controlplane"
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 const namespace = "clusters"
@@ -200,7 +200,7 @@ func (c cluster) vms(want int) {
 		c.t.Errorf("%d VMs, want %d", len(all), want)
 	}
 	for _, vm := range all {
-		if vm.PowerState != prismsim.PowerOn || vm.IP == "" {
+		if vm.PowerState != simulator.PowerOn || vm.IP == "" {
 			c.t.Errorf("VM %s is %s with address %q", vm.Name, vm.PowerState, vm.IP)
 		}
 	}

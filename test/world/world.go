@@ -4,7 +4,7 @@
 // memory. Tests and the demo use it; it does not need package testing.
 //
 // What is real and what is not: all controllers and API servers of the management cluster are the released programs.
-// Prism Central is test/prismsim. A workload cluster has no kubelet, scheduler or network: its nodes are Ready as soon
+// Prism Central is test/simulator. A workload cluster has no kubelet, scheduler or network: its nodes are Ready as soon
 // as cloud-init would have run kubeadm, so nothing here is evidence about nodes.
 package world
 
@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/refract-dev/refract/test/controlplane"
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 // Options says what a world holds. The zero value is an API server with nothing installed.
@@ -46,8 +46,8 @@ type Options struct {
 	CRDDirs []string
 	// Manifests are files with objects to apply after the CRDs.
 	Manifests []string
-	// Model is what Prism Central holds at the start; empty means prismsim.DefaultModel.
-	Model prismsim.Model
+	// Model is what Prism Central holds at the start; empty means simulator.DefaultModel.
+	Model simulator.Model
 	// BootDelay is the time from power-on of a VM until its kubelet is up; 0 means 500 ms.
 	BootDelay time.Duration
 }

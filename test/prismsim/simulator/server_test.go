@@ -1,4 +1,4 @@
-package prismsim_test
+package simulator_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 const (
@@ -22,13 +22,13 @@ const (
 	password       = "secret/4u"
 )
 
-func newServer(t *testing.T, change ...func(*prismsim.Options)) *prismsim.Server {
+func newServer(t *testing.T, change ...func(*simulator.Options)) *simulator.Server {
 	t.Helper()
-	o := prismsim.Options{Model: prismsim.DefaultModel(), Username: username, Password: password}
+	o := simulator.Options{Model: simulator.DefaultModel(), Username: username, Password: password}
 	for _, f := range change {
 		f(&o)
 	}
-	s := prismsim.New(o)
+	s := simulator.New(o)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -61,7 +61,7 @@ func (a answer) message(t *testing.T) (message, code string) {
 }
 
 // call sends a request as the right user; headers alternate name and value.
-func call(t *testing.T, s *prismsim.Server, method, target, body string, headers ...string) answer {
+func call(t *testing.T, s *simulator.Server, method, target, body string, headers ...string) answer {
 	t.Helper()
 	return send(t, s, method, target, body, append(headers, "Authorization", basic(username, password))...)
 }
@@ -70,7 +70,7 @@ func basic(user, pass string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+pass))
 }
 
-func send(t *testing.T, s *prismsim.Server, method, target, body string, headers ...string) answer {
+func send(t *testing.T, s *simulator.Server, method, target, body string, headers ...string) answer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, strings.ReplaceAll(target, " ", "%20"), strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
@@ -158,7 +158,7 @@ func (l *lines) Write(p []byte) (int, error) {
 func TestUnknownIsRefused(t *testing.T) {
 	t.Parallel()
 	var log lines
-	s := newServer(t, func(o *prismsim.Options) { o.Log = &log })
+	s := newServer(t, func(o *simulator.Options) { o.Log = &log })
 	cases := map[string]struct{ method, target, body string }{
 		"Path":           {http.MethodGet, "/api/vmm/v4.2/ahv/config/snapshots", ""},
 		"Root":           {http.MethodGet, "/", ""},
@@ -179,7 +179,7 @@ func TestUnknownIsRefused(t *testing.T) {
 		"V3Filter":       {http.MethodPost, "/api/nutanix/v3/projects/list", `{"kind":"project","filter":"name==a"}`},
 		"V3Sort":         {http.MethodPost, "/api/nutanix/v3/projects/list", `{"kind":"project","sort_order":"ASCENDING"}`},
 		"BodyField":      {http.MethodPost, vmsPath, `{"name":"a","gpus":[{"deviceId":1}]}`},
-		"BodyType":       {http.MethodPost, vmsPath, vmBody(t, prismsim.DefaultModel(), "a", "VmDisk", "ADSFVolumeGroupReference")},
+		"BodyType":       {http.MethodPost, vmsPath, vmBody(t, simulator.DefaultModel(), "a", "VmDisk", "ADSFVolumeGroupReference")},
 		"CategoryDetail": {http.MethodPost, categoriesPath, `{"key":"a","value":"b","ownerUuid":"c"}`},
 	}
 	for name, c := range cases {
@@ -201,7 +201,7 @@ func TestUnknownIsRefused(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(o *prismsim.Options) {
+	s := newServer(t, func(o *simulator.Options) {
 		for i := range 120 {
 			o.Model.VMs = append(o.Model.VMs, smallVM(fmt.Sprintf("vm-%03d", i)))
 		}
@@ -269,20 +269,20 @@ func TestOutage(t *testing.T) {
 
 func TestModelThatContradictsItself(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*prismsim.VM){
-		"PrismElement": func(v *prismsim.VM) { v.PrismElement = "PE-9" },
-		"Subnet":       func(v *prismsim.VM) { v.Subnets = []string{"vlan-9"} },
-		"Image":        func(v *prismsim.VM) { v.Image = "windows" },
-		"Category":     func(v *prismsim.VM) { v.Categories = []string{"No=Such"} },
-		"Project":      func(v *prismsim.VM) { v.Project = "none" },
-		"PowerState":   func(v *prismsim.VM) { v.PowerState = "on" },
-		"Memory":       func(v *prismsim.VM) { v.MemoryBytes = 0 },
+	for name, change := range map[string]func(*simulator.VM){
+		"PrismElement": func(v *simulator.VM) { v.PrismElement = "PE-9" },
+		"Subnet":       func(v *simulator.VM) { v.Subnets = []string{"vlan-9"} },
+		"Image":        func(v *simulator.VM) { v.Image = "windows" },
+		"Category":     func(v *simulator.VM) { v.Categories = []string{"No=Such"} },
+		"Project":      func(v *simulator.VM) { v.Project = "none" },
+		"PowerState":   func(v *simulator.VM) { v.PowerState = "on" },
+		"Memory":       func(v *simulator.VM) { v.MemoryBytes = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			vm := smallVM("broken")
 			change(&vm)
-			s := newServer(t, func(o *prismsim.Options) { o.Model.VMs = []prismsim.VM{vm} })
+			s := newServer(t, func(o *simulator.Options) { o.Model.VMs = []simulator.VM{vm} })
 			got := call(t, s, http.MethodGet, vmsPath, "")
 			if message, _ := got.message(t); got.status != http.StatusInternalServerError || !strings.Contains(message, `VM "broken"`) {
 				t.Errorf("got %d %q, want 500 naming the VM", got.status, message)

@@ -1,4 +1,4 @@
-package prismsim_test
+package simulator_test
 
 import (
 	"encoding/base64"
@@ -20,11 +20,11 @@ import (
 	vmmconfig "github.com/nutanix/ntnx-api-golang-clients/vmm-go-client/v4/models/vmm/v4/ahv/config"
 	vmmcontent "github.com/nutanix/ntnx-api-golang-clients/vmm-go-client/v4/models/vmm/v4/content"
 
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 // credentials serves s over TLS and returns what a client needs to reach it.
-func credentials(t *testing.T, s *prismsim.Server) prismgoclient.Credentials {
+func credentials(t *testing.T, s *simulator.Server) prismgoclient.Credentials {
 	t.Helper()
 	web := httptest.NewTLSServer(s)
 	t.Cleanup(web.Close)
@@ -100,7 +100,7 @@ func only[T any](t *testing.T) func([]T, error) T {
 func TestLifeOfAVM(t *testing.T) {
 	t.Parallel()
 	var seen events
-	s := newServer(t, func(o *prismsim.Options) { o.OnPowerOn, o.OnDelete = seen.add("on"), seen.add("deleted") })
+	s := newServer(t, func(o *simulator.Options) { o.OnPowerOn, o.OnDelete = seen.add("on"), seen.add("deleted") })
 	account := credentials(t, s)
 	client, err := convergedv4.NewClient(account)
 	if err != nil {
@@ -196,7 +196,7 @@ func TestLifeOfAVM(t *testing.T) {
 
 	got := s.VMs()[0]
 	if got.Name != "edge-01-cp-0" || got.ExtID != id || got.IP != ip || got.Image != "ubuntu-24.04-kube-v1.33.4" ||
-		got.PrismElement != "PE-1" || got.Project != "platform" || got.BootType != prismsim.BootUEFI ||
+		got.PrismElement != "PE-1" || got.Project != "platform" || got.BootType != simulator.BootUEFI ||
 		got.Sockets != 2 || got.CoresPerSocket != 1 || got.MemoryBytes != 4<<30 || got.DiskBytes != 40<<30 ||
 		strings.Join(got.Categories, ",") != "KubernetesClusterName=edge-01" ||
 		got.UserData != "#cloud-config\nhostname: edge-01-cp-0\n" || got.Metadata != `{"hostname": "edge-01-cp-0"}` {
@@ -305,7 +305,7 @@ func dataDisk(t *testing.T, container string) vmmconfig.Disk {
 
 func TestClientReadsAllPages(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(o *prismsim.Options) {
+	s := newServer(t, func(o *simulator.Options) {
 		for i := range 120 {
 			o.Model.VMs = append(o.Model.VMs, smallVM(fmt.Sprintf("vm-%03d", i)))
 		}

@@ -1,4 +1,4 @@
-package prismsim
+package simulator
 
 import (
 	"strings"

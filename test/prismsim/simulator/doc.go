@@ -1,4 +1,4 @@
-// Package prismsim plays Nutanix Prism Central over HTTP, as far as Cluster API
+// Package simulator plays Nutanix Prism Central over HTTP, as far as Cluster API
 // Provider Nutanix (CAPX) needs it to create, power on, find and delete virtual
 // machines.
 //
@@ -17,4 +17,4 @@
 // It is not a hypervisor: a virtual machine here is a record that gets an
 // address when it is switched on. [Options.OnPowerOn] and [Options.OnDelete]
 // let a test put something behind it.
-package prismsim
+package simulator

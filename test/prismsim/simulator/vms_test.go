@@ -1,4 +1,4 @@
-package prismsim_test
+package simulator_test
 
 import (
 	"encoding/base64"
@@ -16,17 +16,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/refract-dev/refract/test/prismsim"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
-func smallVM(name string) prismsim.VM {
-	return prismsim.VM{
+func smallVM(name string) simulator.VM {
+	return simulator.VM{
 		Name: name, PrismElement: "PE-1", Subnets: []string{"vlan-101"}, Image: "ubuntu-24.04-kube-v1.33.4",
 		Sockets: 2, CoresPerSocket: 1, MemoryBytes: 4 << 30, DiskBytes: 40 << 30,
 	}
 }
 
-func extID(t *testing.T, s *prismsim.Server, collection, name string) string {
+func extID(t *testing.T, s *simulator.Server, collection, name string) string {
 	t.Helper()
 	got := call(t, s, http.MethodGet, collection+"?$filter=name eq '"+name+"'", "")
 	items, _ := got.body["data"].([]any)
@@ -37,9 +37,9 @@ func extID(t *testing.T, s *prismsim.Server, collection, name string) string {
 }
 
 // vmBody is the body of a VM as CAPX posts it, with texts replaced (old, new, and so on).
-func vmBody(t *testing.T, model prismsim.Model, name string, replace ...string) string {
+func vmBody(t *testing.T, model simulator.Model, name string, replace ...string) string {
 	t.Helper()
-	s := newServer(t, func(o *prismsim.Options) { o.Model = model })
+	s := newServer(t, func(o *simulator.Options) { o.Model = model })
 	ref := func(kind, id string) map[string]any {
 		return map[string]any{"$objectType": "vmm.v4.ahv.config." + kind, "$reserved": map[string]any{"$fv": "v4.r2"}, "extId": id}
 	}
@@ -72,7 +72,7 @@ func vmBody(t *testing.T, model prismsim.Model, name string, replace ...string) 
 }
 
 // create posts a VM and returns the id of its task.
-func create(t *testing.T, s *prismsim.Server, body string) string {
+func create(t *testing.T, s *simulator.Server, body string) string {
 	t.Helper()
 	got := call(t, s, http.MethodPost, vmsPath, body)
 	if got.status != http.StatusAccepted {
@@ -82,7 +82,7 @@ func create(t *testing.T, s *prismsim.Server, body string) string {
 }
 
 // act posts an action with the current ETag and returns the id of its task.
-func act(t *testing.T, s *prismsim.Server, vm, action, body string) string {
+func act(t *testing.T, s *simulator.Server, vm, action, body string) string {
 	t.Helper()
 	current := call(t, s, http.MethodGet, vmsPath+"/"+vm, "").header.Get("ETag")
 	got := call(t, s, http.MethodPost, vmsPath+"/"+vm+"/$actions/"+action, body, "If-Match", current)
@@ -92,14 +92,14 @@ func act(t *testing.T, s *prismsim.Server, vm, action, body string) string {
 	return got.data(t)["extId"].(string)
 }
 
-func taskStatus(t *testing.T, s *prismsim.Server, id string) string {
+func taskStatus(t *testing.T, s *simulator.Server, id string) string {
 	t.Helper()
 	return call(t, s, http.MethodGet, tasksPath+"/"+id, "").data(t)["status"].(string)
 }
 
 func TestETagIsEnforcedAndMovesOn(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(o *prismsim.Options) { o.Model.VMs = []prismsim.VM{smallVM("a")} })
+	s := newServer(t, func(o *simulator.Options) { o.Model.VMs = []simulator.VM{smallVM("a")} })
 	vm := s.VMs()[0].ExtID
 	current := func() string { return call(t, s, http.MethodGet, vmsPath+"/"+vm, "").header.Get("ETag") }
 	first := current()
@@ -127,7 +127,7 @@ func TestETagIsEnforcedAndMovesOn(t *testing.T) {
 		"PowerOn":    func() { act(t, s, vm, "power-on", "") },
 		"PowerOff":   func() { act(t, s, vm, "power-off", "") },
 		"Edit": func() {
-			if err := s.EditVM("a", func(v *prismsim.VM) { v.MemoryBytes *= 2 }); err != nil {
+			if err := s.EditVM("a", func(v *simulator.VM) { v.MemoryBytes *= 2 }); err != nil {
 				t.Error(err)
 			}
 		},
@@ -143,9 +143,9 @@ func TestETagIsEnforcedAndMovesOn(t *testing.T) {
 
 func TestTasksTakeTheirTime(t *testing.T) {
 	t.Parallel()
-	body := vmBody(t, prismsim.DefaultModel(), "a")
+	body := vmBody(t, simulator.DefaultModel(), "a")
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, func(o *prismsim.Options) { o.TaskDelay = 10 * time.Second })
+		s := newServer(t, func(o *simulator.Options) { o.TaskDelay = 10 * time.Second })
 		id := create(t, s, body)
 		for _, step := range []struct {
 			status string
@@ -173,8 +173,8 @@ func TestTasksTakeTheirTime(t *testing.T) {
 func TestTaskOnAVMThatWentAwayFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, func(o *prismsim.Options) {
-			o.TaskDelay, o.Model.VMs = time.Second, []prismsim.VM{smallVM("a")}
+		s := newServer(t, func(o *simulator.Options) {
+			o.TaskDelay, o.Model.VMs = time.Second, []simulator.VM{smallVM("a")}
 		})
 		id := act(t, s, s.VMs()[0].ExtID, "power-on", "")
 		if err := s.RemoveVM("a"); err != nil {
@@ -194,8 +194,8 @@ type events struct {
 	list []string
 }
 
-func (e *events) add(what string) func(prismsim.VM) {
-	return func(v prismsim.VM) {
+func (e *events) add(what string) func(simulator.VM) {
+	return func(v simulator.VM) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.list = append(e.list, what+" "+v.Name+" "+v.IP)
@@ -210,17 +210,17 @@ func (e *events) all() []string {
 
 func TestAddressComesWithTheBoot(t *testing.T) {
 	t.Parallel()
-	body := vmBody(t, prismsim.DefaultModel(), "a")
+	body := vmBody(t, simulator.DefaultModel(), "a")
 	synctest.Test(t, func(t *testing.T) {
 		var seen events
-		s := newServer(t, func(o *prismsim.Options) {
+		s := newServer(t, func(o *simulator.Options) {
 			o.BootDelay, o.OnPowerOn, o.OnDelete = 30*time.Second, seen.add("on"), seen.add("deleted")
 		})
 		create(t, s, body)
 		vm := s.VMs()[0].ExtID
 		act(t, s, vm, "power-on", "")
 		<-time.After(29 * time.Second)
-		if v := s.VMs()[0]; v.IP != "" || v.PowerState != prismsim.PowerOn {
+		if v := s.VMs()[0]; v.IP != "" || v.PowerState != simulator.PowerOn {
 			t.Errorf("during the boot: IP %q, %s", v.IP, v.PowerState)
 		}
 		act(t, s, vm, "power-off", "")
@@ -247,15 +247,15 @@ func TestAddressComesWithTheBoot(t *testing.T) {
 
 func TestAddressesComeFromThePoolAndGoBack(t *testing.T) {
 	t.Parallel()
-	model := prismsim.DefaultModel()
+	model := simulator.DefaultModel()
 	model.Subnets[0].LastIP = netip.MustParseAddr("10.101.1.1")
 	body := vmBody(t, model, "third")
 	for _, name := range []string{"first", "second"} {
 		vm := smallVM(name)
-		vm.PowerState = prismsim.PowerOn
+		vm.PowerState = simulator.PowerOn
 		model.VMs = append(model.VMs, vm)
 	}
-	s := newServer(t, func(o *prismsim.Options) { o.Model = model })
+	s := newServer(t, func(o *simulator.Options) { o.Model = model })
 	if a, b := s.VMs()[0].IP, s.VMs()[1].IP; a != "10.101.1.0" || b != "10.101.1.1" {
 		t.Fatalf("addresses %s and %s", a, b)
 	}
@@ -275,7 +275,7 @@ func TestAddressesComeFromThePoolAndGoBack(t *testing.T) {
 
 func TestCreateNeedsWhatItRefersTo(t *testing.T) {
 	t.Parallel()
-	model := prismsim.DefaultModel()
+	model := simulator.DefaultModel()
 	s := newServer(t)
 	for name, collection := range map[string]string{
 		"PE-1":                      "/api/clustermgmt/v4.2/config/clusters",
@@ -292,22 +292,22 @@ func TestCreateNeedsWhatItRefersTo(t *testing.T) {
 func TestEditVM(t *testing.T) {
 	t.Parallel()
 	var seen events
-	s := newServer(t, func(o *prismsim.Options) {
-		o.Model.VMs, o.OnPowerOn = []prismsim.VM{smallVM("a")}, seen.add("on")
+	s := newServer(t, func(o *simulator.Options) {
+		o.Model.VMs, o.OnPowerOn = []simulator.VM{smallVM("a")}, seen.add("on")
 	})
 	before := s.VMs()[0]
-	err := s.EditVM("a", func(v *prismsim.VM) {
+	err := s.EditVM("a", func(v *simulator.VM) {
 		v.MemoryBytes, v.Sockets, v.Project = 8<<30, 8, "platform"
 		v.Categories = []string{"Team=Platform", "Environment=Staging"}
-		v.PowerState = prismsim.PowerOn
+		v.PowerState = simulator.PowerOn
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := before
 	want.MemoryBytes, want.Sockets, want.Project = 8<<30, 8, "platform"
-	want.Categories, want.PowerState, want.IP = []string{"Environment=Staging", "Team=Platform"}, prismsim.PowerOn, "10.101.1.0"
-	ignore := cmpopts.IgnoreFields(prismsim.VM{}, "ProjectExtID")
+	want.Categories, want.PowerState, want.IP = []string{"Environment=Staging", "Team=Platform"}, simulator.PowerOn, "10.101.1.0"
+	ignore := cmpopts.IgnoreFields(simulator.VM{}, "ProjectExtID")
 	if diff := cmp.Diff(want, s.VMs()[0], ignore); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -316,13 +316,13 @@ func TestEditVM(t *testing.T) {
 		t.Errorf("clients see %v", wire)
 	}
 
-	for name, edit := range map[string]func(*prismsim.VM){
-		"Image":      func(v *prismsim.VM) { v.Image = "ubuntu-22.04-kube-v1.33.4" },
-		"ExtID":      func(v *prismsim.VM) { v.ExtID = "x" },
-		"Subnet":     func(v *prismsim.VM) { v.Subnets[0] = "vlan-102" },
-		"Category":   func(v *prismsim.VM) { v.Name, v.Categories = "b", []string{"No=Such"} },
-		"PowerState": func(v *prismsim.VM) { v.Name, v.PowerState = "b", "PAUSED" },
-		"Shrink":     func(v *prismsim.VM) { v.DiskBytes-- },
+	for name, edit := range map[string]func(*simulator.VM){
+		"Image":      func(v *simulator.VM) { v.Image = "ubuntu-22.04-kube-v1.33.4" },
+		"ExtID":      func(v *simulator.VM) { v.ExtID = "x" },
+		"Subnet":     func(v *simulator.VM) { v.Subnets[0] = "vlan-102" },
+		"Category":   func(v *simulator.VM) { v.Name, v.Categories = "b", []string{"No=Such"} },
+		"PowerState": func(v *simulator.VM) { v.Name, v.PowerState = "b", "PAUSED" },
+		"Shrink":     func(v *simulator.VM) { v.DiskBytes-- },
 	} {
 		if err := s.EditVM("a", edit); err == nil {
 			t.Errorf("%s: the change was accepted", name)
@@ -331,7 +331,7 @@ func TestEditVM(t *testing.T) {
 	if diff := cmp.Diff(want, s.VMs()[0], ignore); diff != "" {
 		t.Errorf("a refused change was made (-want +got):\n%s", diff)
 	}
-	if err := s.EditVM("b", func(*prismsim.VM) {}); err == nil {
+	if err := s.EditVM("b", func(*simulator.VM) {}); err == nil {
 		t.Error("a VM that does not exist was edited")
 	}
 	if err := s.RemoveVM("b"); err == nil {
@@ -343,7 +343,7 @@ func TestCategoryInUseStays(t *testing.T) {
 	t.Parallel()
 	vm := smallVM("a")
 	vm.Categories = []string{"Team=Platform"}
-	s := newServer(t, func(o *prismsim.Options) { o.Model.VMs = []prismsim.VM{vm} })
+	s := newServer(t, func(o *simulator.Options) { o.Model.VMs = []simulator.VM{vm} })
 	found := call(t, s, http.MethodGet, categoriesPath+"?$filter=key eq 'Team' and value eq 'Platform'", "")
 	id := found.body["data"].([]any)[0].(map[string]any)["extId"].(string)
 	current := call(t, s, http.MethodGet, categoriesPath+"/"+id, "").header.Get("ETag")
@@ -363,7 +363,7 @@ func TestCategoryInUseStays(t *testing.T) {
 
 func TestManyClientsAtOnce(t *testing.T) {
 	t.Parallel()
-	body := vmBody(t, prismsim.DefaultModel(), "NAME")
+	body := vmBody(t, simulator.DefaultModel(), "NAME")
 	s := newServer(t)
 	t.Run("Clients", func(t *testing.T) {
 		for i := range 40 {
