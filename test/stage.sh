@@ -24,7 +24,12 @@ packages() {
 # make lint runs go vet on everything; go test would do so again on every dependency.
 go_test='go test -vet=off'
 
-# Tests against the world are never taken from Go's test cache, which does not see the programs that they run.
+# Results come from Go's test cache where nothing that they depend on has changed. It sees what the tests' own process
+# opens: with it the sources of the world's programs, which name them, and what a test says it uses (rig.Uses). Programs
+# that somebody else built, and proofs, are run anew each time.
+anew=
+[ -z "${KUBEBUILDER_ASSETS:-}" ] || anew=-count=1
+
 run_world() { go run ./test/controlplane/build; }
 run_race() { packages "$race_packages" | xargs -r $go_test -race -timeout 15m; }
 run_unit() {
@@ -34,17 +39,17 @@ run_unit() {
 	(cd test/metrics/rules && $go_test -timeout 10m .) || return 1
 	(cd test/controlplane/workload && CGO_ENABLED=0 go test -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l' .)
 }
-# run_worlds tests the packages that it reads. A world waits more than it computes: half as many again as there are cores
-# keep them busy.
+# run_worlds tests the packages that it reads: run_worlds TIMEOUT [FLAG]. A world waits more than it computes: half as
+# many again as there are cores keep them busy.
 run_worlds() {
 	cat >"$scratch/worlds"
 	{ grep -E "$long_packages" "$scratch/worlds"; grep -vE "$long_packages" "$scratch/worlds"; } |
-		xargs -r $go_test -count=1 -timeout "$1" -p $((cores * 3 / 2))
+		xargs -r $go_test $2 -timeout "$1" -p $((cores * 3 / 2))
 }
-run_live() { packages "$live_packages" | run_worlds 30m; }
+run_live() { packages "$live_packages" | run_worlds 30m "$anew"; }
 # REFRACT_PROOF=full has the crash matrix try every write, and the image be built twice from nothing.
 run_proof() {
-	packages "$proof_packages" | run_worlds "${PROOF_TIMEOUT:-30m}" || return 1
+	packages "$proof_packages" | run_worlds "${PROOF_TIMEOUT:-30m}" -count=1 || return 1
 	[ "${REFRACT_PROOF:-}" != full ] || (cd config/image && $go_test -count=1 -timeout 90m .)
 }
 

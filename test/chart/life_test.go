@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/test/chart/install"
+	"github.com/refract-dev/refract/test/rig"
 )
 
 // TestLife goes, over a cluster that is there all along, through what docs/install.md tells: upgrade, uninstall, install
@@ -119,7 +120,11 @@ func TestLife(t *testing.T) {
 		}
 	})
 	t.Run("TakesOverFromKustomize", func(t *testing.T) {
-		say(t, "apply", "-k", filepath.Join(install.Chart(), "..", "..", "config", "default"))
+		config := filepath.Join(rig.Root(), "config")
+		if err := rig.Uses(config); err != nil {
+			t.Fatal(err)
+		}
+		say(t, "apply", "-k", filepath.Join(config, "default"))
 		uid := crd(t, "fleets.refract.dev").UID
 		say(t, "-n", release.Namespace, "delete", "deployment", "refract-manager")
 		if err := release.Install(t.Context(), "", nil, "--take-ownership", "--force-conflicts"); err != nil {

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/refract-dev/refract/test/controlplane"
+	"github.com/refract-dev/refract/test/rig"
 	"github.com/refract-dev/refract/test/world"
 )
 
@@ -60,6 +61,9 @@ func Chart() string {
 
 // Helm returns the path of the real helm, built if the cache does not hold it.
 func Helm(ctx context.Context) (string, error) {
+	if err := rig.Uses(Chart()); err != nil {
+		return "", err
+	}
 	builder, err := controlplane.New(ctx, os.Stderr)
 	if err != nil {
 		return "", err
