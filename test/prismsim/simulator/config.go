@@ -71,7 +71,7 @@ func (s *Server) clusterDocuments() []object {
 			"config": typed("clustermgmt.v4.config.ClusterConfigReference", object{
 				"clusterFunction": []string{"AOS"},
 				"hypervisorTypes": []string{"AHV"},
-				"isAvailable":     true,
+				"isAvailable":     !s.unreachable(e.Name),
 				"buildInfo":       typed("clustermgmt.v4.config.BuildReference", object{"version": e.AOSVersion}),
 			}),
 		}))

@@ -161,6 +161,7 @@ func list(r *request, items []object, known schema) (reply, error) {
 	if shown := items[from:min(from+limit, len(items))]; len(shown) > 0 {
 		answered.data = shown
 	}
+	r.server.spoilList(r, &answered, items, page, limit)
 	return answered, nil
 }
 

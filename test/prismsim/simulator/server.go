@@ -1,7 +1,8 @@
 package simulator
 
 import (
-	"crypto/subtle"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,12 +10,11 @@ import (
 	"maps"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Options configures a [Server]. The zero value is an empty Prism Central that
@@ -22,9 +22,16 @@ import (
 type Options struct {
 	// Model is what exists at the start.
 	Model Model
-	// Username and Password are the one account, checked as basic
-	// authentication; both are required.
+	// Username and Password are the first account, Users are more. See [User].
 	Username, Password string
+	Users              []User
+	// SessionLifetime is how long a login holds; 0 is [DefaultSessionLifetime].
+	SessionLifetime time.Duration
+	// APIVersion is the newest version of the v4 API that is served, as the
+	// version negotiation answers it; empty is v4.2. Paths of later versions are
+	// not found then, which is all that a client of v4.2 sees of an older Prism
+	// Central.
+	APIVersion string
 	// TaskDelay is how long a task takes: half of it QUEUED, half RUNNING.
 	// With 0 a task is done before its reference is answered.
 	TaskDelay time.Duration
@@ -34,6 +41,8 @@ type Options struct {
 	// OnDelete when a VM is gone. Hooks run one at a time, in the order of what
 	// happened, and may call the Server, except for Close.
 	OnPowerOn, OnDelete func(VM)
+	// Clock dates sessions and tasks; nil is the real one. Delays do not go by it.
+	Clock func() time.Time
 	// Log gets one line for each request that is refused with 501 and for each
 	// task that fails; nil discards.
 	Log io.Writer
@@ -43,11 +52,18 @@ type Options struct {
 type Server struct {
 	options Options
 	mux     *http.ServeMux
-	session string
-	hooks   *hookQueue
+	// patterns are all routes.
+	patterns []string
+	hooks    *hookQueue
+	// done is closed by Close.
+	done chan struct{}
 
 	mu    sync.Mutex
-	model Model
+	gate  *gate
+	rules []*Rule
+	// current is the request that is being handled, for the tasks it starts.
+	current *request
+	model   Model
 	// broken is a mistake in the Model; every request then fails with it.
 	broken      error
 	unavailable bool
@@ -66,7 +82,7 @@ type Server struct {
 // every request fail with 500 and the reason.
 func New(o Options) *Server {
 	s := &Server{
-		options: o, mux: http.NewServeMux(), session: uuid.NewString(), hooks: newHookQueue(),
+		options: o, mux: http.NewServeMux(), hooks: newHookQueue(), done: make(chan struct{}), gate: newGate(o),
 		model: o.Model.withIDs(), requests: map[string]int{}, timers: map[*time.Timer]struct{}{},
 		categories: map[string]*category{}, vms: map[string]*machine{},
 	}
@@ -87,10 +103,13 @@ func (s *Server) load() error {
 	return nil
 }
 
-// Close stops all timers and waits for the hooks of what has happened. Tasks and
+// Close stops all timers, lets go of requests that hang and waits for the hooks of what has happened. Tasks and
 // boots that are not done stay as they are.
 func (s *Server) Close() {
 	s.mu.Lock()
+	if !s.closed {
+		close(s.done)
+	}
 	s.closed = true
 	for timer := range s.timers {
 		timer.Stop()
@@ -109,7 +128,7 @@ func (s *Server) SetUnavailable(down bool) {
 
 // Requests counts the requests by method and route pattern, such as
 // "GET /api/vmm/v4.2/ahv/config/vms/{extId}". Requests that did not reach a
-// route are not in it.
+// route or were not admitted are not in it.
 func (s *Server) Requests() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +147,9 @@ func (s *Server) Refused() []string {
 // request is a request whose body has been read.
 type request struct {
 	*http.Request
-	body []byte
+	body    []byte
+	server  *Server
+	session *session
 }
 
 // handler answers one route; it runs with the server locked.
@@ -136,7 +157,7 @@ type handler func(r *request) (reply, error)
 
 func (s *Server) routes() {
 	for _, namespace := range []string{"prism", "vmm", "clustermgmt", "networking"} {
-		s.mux.Handle("OPTIONS /api/"+namespace+"/unversioned/info", s.serve(s.version, plain))
+		s.route("OPTIONS /api/"+namespace+"/unversioned/info", s.serve(s.version, plain))
 	}
 	s.configRoutes()
 	s.categoryRoutes()
@@ -150,66 +171,78 @@ func (s *Server) routes() {
 
 // v4 adds a route of the v4 API; envelope is the $objectType of its replies.
 func (s *Server) v4(pattern, envelope string, h handler) {
-	s.mux.Handle(pattern, s.serve(h, func(r reply) any { return v4Body(envelope, r) }))
+	s.route(pattern, s.serve(h, func(r reply) any { return v4Body(envelope, r) }))
+}
+
+func (s *Server) route(pattern string, h http.Handler) {
+	s.patterns = append(s.patterns, pattern)
+	s.mux.Handle(pattern, h)
 }
 
 func plain(r reply) any { return r.data }
 
+// latestVersion is the version of the paths that are served.
+const latestVersion = "v4.2"
+
 // version answers the version negotiation of the SDKs.
 func (s *Server) version(r *request) (reply, error) {
 	_, err := queryOptions(r)
-	return answer(http.StatusOK, object{"data": "v4.2"}), err
+	return answer(http.StatusOK, object{"data": cmp.Or(s.options.APIVersion, latestVersion)}), err
 }
 
-// ServeHTTP answers one request, always with application/json.
+var versionInPath = regexp.MustCompile(`^/api/[a-z]+/(v4\.[0-9]+)/`)
+
+// tooNew says whether a path belongs to a version that is not served yet.
+func (s *Server) tooNew(urlPath string) bool {
+	asked := versionInPath.FindStringSubmatch(urlPath)
+	return asked != nil && s.options.APIVersion != "" && asked[1] > s.options.APIVersion
+}
+
+// ServeHTTP answers one request, always with application/json unless a fault
+// says otherwise. Faults that break connections need a real connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := s.admit(w, r); err != nil {
+	admitted, err := s.admit(w, r)
+	switch {
+	case err != nil:
 		s.fail(w, r, err)
-		return
-	}
 	// The mux would answer an unclean path with a redirect in HTML.
-	if path.Clean(r.URL.Path) != r.URL.Path {
+	case path.Clean(r.URL.Path) != r.URL.Path:
 		s.fail(w, r, notSimulated("%s %s is not known", r.Method, r.URL.Path))
-		return
+	case s.tooNew(r.URL.Path):
+		s.fail(w, r, notFound("path", r.URL.Path))
+	default:
+		s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, admitted)))
 	}
-	s.mux.ServeHTTP(w, r)
 }
 
-// sessionCookie is the name of the cookie; the clients take any.
-const sessionCookie = "PRISMSIM_SESSION"
+// sessionKey is where a request keeps its session.
+type sessionKey struct{}
 
-// admit checks outage, model and credentials. A request with basic
-// authentication opens a session.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) error {
+// admit checks outage, model and credentials. A request that does not come with
+// a session gets the cookie of a new one, unless it has an API key.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*session, error) {
 	s.mu.Lock()
-	down, broken := s.unavailable, s.broken
-	s.mu.Unlock()
-	if down {
-		return &apiError{status: http.StatusServiceUnavailable, group: "SERVICE_UNAVAILABLE", message: "Prism Central is not available"}
+	defer s.mu.Unlock()
+	if s.unavailable {
+		return nil, &apiError{status: http.StatusServiceUnavailable, group: "SERVICE_UNAVAILABLE", message: "Prism Central is not available"}
 	}
-	if broken != nil {
-		return broken
+	if s.broken != nil {
+		return nil, s.broken
 	}
-	if cookie, err := r.Cookie(sessionCookie); err == nil && same(cookie.Value, s.session) {
-		return nil
+	admitted, err := s.gate.admit(r)
+	if err == nil && admitted.Requests == 1 && admitted.token != "" {
+		http.SetCookie(w, &http.Cookie{
+			Name: sessionCookie, Value: admitted.token, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		})
 	}
-	username, password, ok := r.BasicAuth()
-	if !ok || s.options.Username == "" || s.options.Password == "" ||
-		!same(username, s.options.Username) || !same(password, s.options.Password) {
-		return &apiError{status: http.StatusUnauthorized, group: "AUTHENTICATION_FAILED", message: "authentication required"}
-	}
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: s.session, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-	})
-	return nil
+	return admitted, err
 }
-
-func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // maxBody is ample for a VM with its user data.
 const maxBody = 8 << 20
 
-// serve counts a request, runs its handler and writes what body makes of the reply.
+// serve counts a request, runs its handler and writes what body makes of the
+// reply, as far as faults let it.
 func (s *Server) serve(h handler, body func(reply) any) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		read, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -217,7 +250,14 @@ func (s *Server) serve(h handler, body func(reply) any) http.Handler {
 			s.fail(w, r, invalid(http.StatusBadRequest, "the body cannot be read: %v", err))
 			return
 		}
-		answered, err := s.handle(h, &request{Request: r, body: read})
+		admitted, _ := r.Context().Value(sessionKey{}).(*session)
+		asked := &request{Request: r, body: read, server: s, session: admitted}
+		s.count(asked)
+		over, cut := s.interfere(w, asked)
+		if over {
+			return
+		}
+		answered, err := s.handle(h, asked)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -225,14 +265,25 @@ func (s *Server) serve(h handler, body func(reply) any) http.Handler {
 		if answered.etag != "" {
 			w.Header().Set("ETag", answered.etag)
 		}
+		if cut != nil {
+			writeHalf(w, answered.status, body(answered))
+		}
 		write(w, answered.status, body(answered))
 	})
+}
+
+func (s *Server) count(r *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[r.Pattern]++
+	s.gate.count(r.session.User, r.Pattern)
 }
 
 func (s *Server) handle(h handler, r *request) (reply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests[r.Pattern]++
+	s.current = r
+	defer func() { s.current = nil }()
 	return h(r)
 }
 

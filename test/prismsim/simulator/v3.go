@@ -6,18 +6,18 @@ import "net/http"
 // and the projects, which have no v4 API.
 func (s *Server) v3Routes() {
 	const base = "/api/nutanix/v3"
-	s.mux.Handle("GET "+base+"/users/me", s.serve(s.me, plain))
-	s.mux.Handle("POST "+base+"/projects/list", s.serve(s.listProjects, plain))
-	s.mux.Handle("GET "+base+"/projects/{uuid}", s.serve(s.getProject, plain))
+	s.route("GET "+base+"/users/me", s.serve(s.me, plain))
+	s.route("POST "+base+"/projects/list", s.serve(s.listProjects, plain))
+	s.route("GET "+base+"/projects/{uuid}", s.serve(s.getProject, plain))
 }
 
 func (s *Server) me(r *request) (reply, error) {
 	_, err := queryOptions(r)
 	return answer(http.StatusOK, object{
 		"api_version": "3.1",
-		"status":      object{"state": "COMPLETE", "name": s.options.Username},
+		"status":      object{"state": "COMPLETE", "name": r.session.User},
 		"spec":        object{"resources": object{}},
-		"metadata":    object{"kind": "user", "uuid": orID("", "user", s.options.Username)},
+		"metadata":    object{"kind": "user", "uuid": orID("", "user", r.session.User)},
 	}), err
 }
 

@@ -1,0 +1,93 @@
+package simulator
+
+import "strings"
+
+const vmList = "GET /api/vmm/v4.2/ahv/config/vms"
+
+// spoilList lets the faults at a list happen: answered is page number page, of
+// at most limit of the items.
+func (s *Server) spoilList(r *request, answered *reply, items []object, page, limit int) {
+	struck := s.strike(atList, r, func(f Fault) bool {
+		switch f.Effect {
+		case EffectVanish, EffectAppear:
+			return r.Pattern == vmList && page == f.Page
+		default:
+			return true
+		}
+	})
+	if struck == nil {
+		return
+	}
+	switch f := struck.fault; f.Effect {
+	case EffectRepeat:
+		answered.total = (page + 2) * max(limit, 1)
+		if shown := items[:min(limit, len(items))]; len(shown) > 0 {
+			answered.data = shown
+		}
+	case EffectTotal:
+		answered.total = f.Total
+	case EffectVanish:
+		if m := s.chosen(f.VM, answered.data); m != nil {
+			s.remove(m)
+		}
+	default:
+		s.appear(f.VM, answered.data)
+	}
+}
+
+// chosen is the first VM of a name, or of a page.
+func (s *Server) chosen(name string, page any) *machine {
+	if name != "" {
+		for _, m := range s.sortedVMs() {
+			if m.name == name {
+				return m
+			}
+		}
+		return nil
+	}
+	shown, _ := page.([]object)
+	for _, doc := range shown {
+		if id, ok := doc["extId"].(string); ok {
+			return s.vms[id]
+		}
+	}
+	return nil
+}
+
+func (s *Server) appear(name string, page any) {
+	like := s.chosen("", page)
+	if like == nil {
+		return
+	}
+	born := s.view(like)
+	born.Name, born.ExtID, born.PowerState, born.CustomAttributes = name, "", PowerOff, nil
+	if err := s.addModelVM(born); err != nil {
+		s.logf("VM %s cannot appear: %v", name, err)
+	}
+}
+
+// spoilTask ends a task otherwise than by doing its work. It says whether it did.
+func (s *Server) spoilTask(t *task, struck *Rule) bool {
+	if struck == nil {
+		return false
+	}
+	f := struck.fault
+	switch f.Effect {
+	case EffectTaskCanceled:
+		t.status = taskCanceled
+	case EffectTaskSuspended:
+		t.status = taskSuspended
+	case EffectTaskEndless:
+		t.status = taskRunning
+		return true
+	case EffectUnreachable:
+		t.status, t.failure = taskFailed, "Cluster "+f.Element+" is not reachable from Prism Central"
+	case EffectTaskNoText:
+		t.status, t.noText = taskFailed, true
+	default:
+		t.status, t.failure = taskFailed, f.Message
+	}
+	s.ended(t)
+	s.logf("task %s of VM %s: %s by fault %s", t.operation, t.entity, strings.ToLower(t.status), f.Name)
+	return true
+}
