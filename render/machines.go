@@ -100,6 +100,8 @@ func (b base) machineTemplate(name string, m v1alpha1.Machine, placed bool) obje
 	if defaults.Project != nil {
 		machine["project"] = identifier(*defaults.Project)
 	}
+	setList(machine, m.GPUs, gpu, "gpus")
+	setList(machine, m.DataDisks, dataDisk, "dataDisks")
 	return b.object(versionInfrastructure, kindNutanixMachineTemplate, name, tree{"template": tree{"spec": machine}})
 }
 

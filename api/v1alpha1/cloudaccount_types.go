@@ -1,6 +1,9 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // CloudAccountSpec is one Prism Central endpoint and the Secret to enter it.
 type CloudAccountSpec struct {
@@ -65,11 +68,83 @@ type CloudAccountStatus struct {
 	// clusters that use this account.
 	// +optional
 	Clusters int32 `json:"clusters,omitempty"`
+	// prismCentral is the version of Prism Central, "7.5", once it told.
+	// +optional
+	PrismCentral string `json:"prismCentral,omitempty"`
+	// credentials that are in use, once they were proved.
+	// +optional
+	Credentials *CredentialsStatus `json:"credentials,omitempty"`
+	// inventoryAt is when the last inventory of Prism Central was begun.
+	// +optional
+	InventoryAt *metav1.Time `json:"inventoryAt,omitempty"`
+	// elements are the Prism Elements that Prism Central has, as of inventoryAt, by name.
+	// +kubebuilder:validation:MaxItems=200
+	// +optional
+	Elements []ElementStatus `json:"elements,omitempty"`
+	// unknown says what the last inventory could not read. Nothing follows from such a part being empty or absent.
+	// +listType=map
+	// +listMapKey=part
+	// +kubebuilder:validation:MaxItems=50
+	// +optional
+	Unknown []UnknownPart `json:"unknown,omitempty"`
 	// conditions: Ready, Reconciling, Stalled.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// CredentialsStatus says which credentials are in use. It tells nothing about their content.
+type CredentialsStatus struct {
+	// secret that they were read from.
+	Secret string `json:"secret"`
+	// provedAt is when Prism Central last accepted them for the first time. Clusters keep these until a changed Secret is
+	// proved, too.
+	ProvedAt metav1.Time `json:"provedAt"`
+}
+
+// ElementStatus is what one Prism Element has. What is not known is absent, never 0.
+type ElementStatus struct {
+	// name of the Prism Element.
+	Name string `json:"name"`
+	// aosVersion is the version of its software, "7.3".
+	// +optional
+	AOSVersion string `json:"aosVersion,omitempty"`
+	// available says whether Prism Central reaches it.
+	// +optional
+	Available *bool `json:"available,omitempty"`
+	// hosts, those in maintenance included.
+	// +optional
+	Hosts *int32 `json:"hosts,omitempty"`
+	// cores: physical CPU cores of all hosts.
+	// +optional
+	Cores *int32 `json:"cores,omitempty"`
+	// vcpus: virtual CPUs of all machines that are powered on. They may be more than the cores.
+	// +optional
+	VCPUs *int32 `json:"vcpus,omitempty"`
+	// memory of all hosts.
+	// +optional
+	Memory *resource.Quantity `json:"memory,omitempty"`
+	// freeMemory is what machines that are powered on leave of memory.
+	// +optional
+	FreeMemory *resource.Quantity `json:"freeMemory,omitempty"`
+	// storage: physical capacity.
+	// +optional
+	Storage *resource.Quantity `json:"storage,omitempty"`
+	// freeStorage is what is left of storage.
+	// +optional
+	FreeStorage *resource.Quantity `json:"freeStorage,omitempty"`
+	// vms: number of virtual machines, whoever owns them.
+	// +optional
+	VMs *int32 `json:"vms,omitempty"`
+}
+
+// UnknownPart is a part of an inventory that could not be read.
+type UnknownPart struct {
+	// part, "subnets".
+	Part string `json:"part"`
+	// reason says why, and what to do next.
+	Reason string `json:"reason"`
 }
 
 // CloudAccount is one Prism Central.
@@ -80,6 +155,7 @@ type CloudAccountStatus struct {
 // +kubebuilder:resource:shortName=ca,categories=refract
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.endpoint.address`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.prismCentral`
 // +kubebuilder:printcolumn:name="Clusters",type=integer,JSONPath=`.status.clusters`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

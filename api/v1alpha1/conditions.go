@@ -13,9 +13,10 @@ const (
 	// SourceAcceptedCondition on a NutanixClusterSpec says whether what Git declares is what the spec holds. Written by
 	// the Fleet controller alone.
 	SourceAcceptedCondition = "SourceAccepted"
-	// PreflightPassedCondition is reserved for checks against Prism Central before anything is applied.
+	// PreflightPassedCondition says how the checks against Prism Central came out before the wanted state is applied.
+	// False: the change is held. Unknown: Prism Central could not be asked; nothing is held. status.preflight lists why.
 	PreflightPassedCondition = "PreflightPassed"
-	// InSyncCondition says whether the live objects equal the wanted ones.
+	// InSyncCondition says whether the live objects and virtual machines equal the wanted ones.
 	InSyncCondition = "InSync"
 	// PausedCondition is True while nothing is applied because the cluster is paused or being moved; the message names who.
 	PausedCondition = "Paused"
@@ -32,7 +33,7 @@ const (
 	// SuspendedReason: spec.suspend is set.
 	SuspendedReason = "Suspended"
 
-	// AuthenticationFailedReason: the Git server refused the credentials.
+	// AuthenticationFailedReason: the Git server or Prism Central refused the credentials.
 	AuthenticationFailedReason = "AuthenticationFailed"
 	// RepositoryUnreachableReason: the Git server did not answer; retried.
 	RepositoryUnreachableReason = "RepositoryUnreachable"
@@ -99,12 +100,49 @@ const (
 	SourceUnknownReason = "SourceUnknown"
 )
 
+// Reasons of a CloudAccount's ReadyCondition and StalledCondition, beside SecretNotFound and AuthenticationFailed.
+const (
+	// UntrustedCertificateReason: Prism Central's certificate is signed by an unknown authority, or for another name.
+	UntrustedCertificateReason = "UntrustedCertificate"
+	// NameNotFoundReason: Prism Central's host name does not resolve.
+	NameNotFoundReason = "NameNotFound"
+	// PrismUnreachableReason: Prism Central does not answer; retried.
+	PrismUnreachableReason = "PrismUnreachable"
+	// PrismTooOldReason: Prism Central does not speak the version of the API that Refract needs.
+	PrismTooOldReason = "PrismTooOld"
+	// PrismThrottledReason: Prism Central answers that it gets too many requests; retried.
+	PrismThrottledReason = "PrismThrottled"
+	// PrismMisbehavingReason: Prism Central's answers make no sense; retried.
+	PrismMisbehavingReason = "PrismMisbehaving"
+	// CredentialsNotProvedReason: the changed Secret has not been proved, so the credentials before it stay in use.
+	CredentialsNotProvedReason = "CredentialsNotProved"
+)
+
+// Reasons of PreflightPassedCondition. PreflightFailed also stands on Ready and Stalled.
+const (
+	// PreflightPassedReason: every check passed.
+	PreflightPassedReason = "Passed"
+	// PreflightFailedReason: a check that the Fleet enforces failed; the change is held.
+	PreflightFailedReason = "PreflightFailed"
+	// PreflightWarnedReason: a check failed that the Fleet only warns of; the change goes on.
+	PreflightWarnedReason = "PreflightWarned"
+	// PreflightUnknownReason: Prism Central could not be asked, or does not say.
+	PreflightUnknownReason = "PreflightUnknown"
+	// CapacityShortReason: there may not be enough for the rollout's peak. Without Enforce the condition is True, and the
+	// change goes on.
+	CapacityShortReason = "CapacityShort"
+	// PreflightOffReason: the Fleet turned the checks off.
+	PreflightOffReason = "PreflightOff"
+)
+
 // Reasons of InSyncCondition and PausedCondition.
 const (
 	// InSyncReason: live equals wanted.
 	InSyncReason = "InSync"
 	// DriftedReason: live differs from wanted and is reported, not corrected.
 	DriftedReason = "Drifted"
+	// MachinesDriftedReason: virtual machines in Prism Central differ from the wanted ones.
+	MachinesDriftedReason = "MachinesDrifted"
 	// ContestedReason: another manager keeps changing a field of ours; it is no longer corrected for now.
 	ContestedReason = "Contested"
 	// PendingReason: nothing has been compared yet.

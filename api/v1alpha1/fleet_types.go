@@ -24,7 +24,8 @@ type FleetSpec struct {
 	// limits for the sum of all changes.
 	// +optional
 	Limits Limits `json:"limits,omitempty"`
-	// preflight is reserved for checks against Prism Central.
+	// preflight: what checks against Prism Central do, before anything is applied.
+	// +kubebuilder:default={}
 	// +optional
 	Preflight Preflight `json:"preflight,omitempty"`
 	// review is reserved for plans in pull requests.
@@ -91,12 +92,25 @@ type GitRef struct {
 // +kubebuilder:validation:Enum=Enforce;Warn;Off
 type PreflightMode string
 
-// Preflight is reserved for checks against Prism Central; it has no effect yet.
+// Modes of preflight checks.
+const (
+	// PreflightEnforce holds the cluster's change until the check passes.
+	PreflightEnforce PreflightMode = "Enforce"
+	// PreflightWarn reports and goes on.
+	PreflightWarn PreflightMode = "Warn"
+	// PreflightOff does not check.
+	PreflightOff PreflightMode = "Off"
+)
+
+// Preflight says what checks against Prism Central do, before anything is applied. What could not be read there is
+// reported as unknown and never holds a change. A cluster without a Fleet has the defaults.
 type Preflight struct {
-	// existence of what the files name in Prism Central.
+	// existence: what the files name is there and reachable, and what must be free is free. Default Enforce.
+	// +kubebuilder:default=Enforce
 	// +optional
 	Existence PreflightMode `json:"existence,omitempty"`
-	// capacity at the rollout's peak.
+	// capacity: CPU, memory, storage and addresses are enough for the rollout's peak. Default Warn.
+	// +kubebuilder:default=Warn
 	// +optional
 	Capacity PreflightMode `json:"capacity,omitempty"`
 }

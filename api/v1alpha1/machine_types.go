@@ -2,7 +2,7 @@ package v1alpha1
 
 import "k8s.io/apimachinery/pkg/api/resource"
 
-// Machine is the size of a virtual machine.
+// Machine is the size of a virtual machine, and its devices. A change of any of it re-creates the machines.
 //
 // +kubebuilder:validation:XValidation:rule="!isQuantity(string(self.memory)) || quantity(string(self.memory)).compareTo(quantity('2Gi')) >= 0",message="memory is at least 2Gi (CAPX refuses less when it creates the machine)"
 // +kubebuilder:validation:XValidation:rule="!isQuantity(string(self.systemDisk)) || quantity(string(self.systemDisk)).compareTo(quantity('20Gi')) >= 0",message="systemDisk is at least 20Gi (CAPX refuses less when it creates the machine)"
@@ -30,6 +30,87 @@ type Machine struct {
 	// +kubebuilder:validation:MaxLength=20
 	// +required
 	SystemDisk resource.Quantity `json:"systemDisk"`
+	// gpus of the machine, each passed through or virtual, as the Prism Element offers it.
+	// +kubebuilder:validation:MaxItems=8
+	// +optional
+	GPUs []GPU `json:"gpus,omitempty"`
+	// dataDisks beside the system disk, in order. They come empty and go with the machine.
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:XValidation:rule="self.all(d, has(d.deviceIndex) ? self.exists_one(e, e.?deviceIndex == d.?deviceIndex && e.?adapterType.orValue('SCSI') == d.?adapterType.orValue('SCSI')) : !self.exists(e, has(e.deviceIndex) && e.?adapterType.orValue('SCSI') == d.?adapterType.orValue('SCSI')))",message="of the data disks of one adapterType all have a deviceIndex, each another, or none has (CAPX would give out an index twice)"
+	// +optional
+	DataDisks []DataDisk `json:"dataDisks,omitempty"`
+}
+
+// GPU of a virtual machine. CAPX takes a free one of that kind when it creates the machine.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.name) != has(self.deviceID)",message="set exactly one of name and deviceID"
+type GPU struct {
+	// name of the GPU profile, such as Tesla T4 or NVIDIA A40-8Q.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	Name string `json:"name,omitempty"`
+	// deviceID of the GPU profile, decimal.
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	DeviceID *int64 `json:"deviceID,omitempty"`
+}
+
+// AdapterType is the bus that a disk is attached to.
+//
+// +kubebuilder:validation:Enum=SCSI;IDE;SATA;PCI
+type AdapterType string
+
+// Adapter types of data disks. CAPX's SPAPR is left out: CAPX has no bus type for it in Prism Central's API.
+const (
+	// AdapterSCSI is the bus of the system disk, too.
+	AdapterSCSI AdapterType = "SCSI"
+	// AdapterIDE is the bus of the CD-ROM that carries the machine's bootstrap data, too.
+	AdapterIDE AdapterType = "IDE"
+	// AdapterSATA is a SATA bus.
+	AdapterSATA AdapterType = "SATA"
+	// AdapterPCI is a virtio disk.
+	AdapterPCI AdapterType = "PCI"
+)
+
+// DiskMode says where the blocks of a disk are kept.
+//
+// +kubebuilder:validation:Enum=Standard;Flash
+type DiskMode string
+
+// Disk modes.
+const (
+	// DiskStandard leaves it to Nutanix.
+	DiskStandard DiskMode = "Standard"
+	// DiskFlash pins the disk to the SSD tier.
+	DiskFlash DiskMode = "Flash"
+)
+
+// DataDisk is an empty disk of a virtual machine, beside the system disk.
+//
+// +kubebuilder:validation:XValidation:rule="!isQuantity(string(self.size)) || quantity(string(self.size)).compareTo(quantity('1Gi')) >= 0",message="size is at least 1Gi (CAPX refuses less when it creates the machine)"
+type DataDisk struct {
+	// size, at least 1Gi.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)?$`
+	// +kubebuilder:validation:MaxLength=20
+	// +required
+	Size resource.Quantity `json:"size"`
+	// storageContainer of the machine's Prism Element. Default: Prism Element's own choice.
+	// +optional
+	StorageContainer *Identifier `json:"storageContainer,omitempty"`
+	// adapterType: the bus that the disk is attached to. Default, by CAPX: SCSI.
+	// +optional
+	AdapterType AdapterType `json:"adapterType,omitempty"`
+	// deviceIndex on the bus. Default, by CAPX: the next free one, in order, from 1 on SCSI and IDE and from 0 on SATA
+	// and PCI. CAPX takes 0 as not set.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=255
+	// +optional
+	DeviceIndex *int32 `json:"deviceIndex,omitempty"`
+	// diskMode: Standard, or Flash to pin the disk to the SSD tier. Default, by CAPX: Standard.
+	// +optional
+	DiskMode DiskMode `json:"diskMode,omitempty"`
 }
 
 // MachineDefaults are common to all machines of a cluster.

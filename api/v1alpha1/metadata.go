@@ -34,7 +34,7 @@ const (
 	ApprovedByAnnotation = "refract.dev/approved-by"
 	// ContentDigestAnnotation holds, on templates, the digest of the content of our last apply.
 	ContentDigestAnnotation = "refract.dev/content-digest"
-	// HandsOffAnnotation on a Machine stops repairs of its VM.
+	// HandsOffAnnotation, written by people on a Machine, stops repairs of its virtual machine, whatever its value.
 	HandsOffAnnotation = "refract.dev/hands-off"
 
 	// ApproveTrailer is the Git commit trailer that approves a plan: "Refract-Approve: <digest>".

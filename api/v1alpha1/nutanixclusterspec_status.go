@@ -41,9 +41,9 @@ type MachineCounts struct {
 
 // DriftFinding is a live field that differs from the wanted one.
 type DriftFinding struct {
-	// object or virtual machine, "MachineDeployment/edge-01-workers".
+	// object, "MachineDeployment/edge-01-workers", or virtual machine, "VM edge-01-workers-x7k2p".
 	Object string `json:"object"`
-	// field that differs, "spec.replicas".
+	// field that differs, "spec.replicas", or of a virtual machine, "memory". Empty: the object as a whole.
 	// +optional
 	Field string `json:"field,omitempty"`
 	// wanted value.
@@ -52,12 +52,40 @@ type DriftFinding struct {
 	// found value.
 	// +optional
 	Found string `json:"found,omitempty"`
-	// manager that wrote the found value, when known.
+	// manager that wrote the found value, when known. Prism Central does not tell.
 	// +optional
 	Manager string `json:"manager,omitempty"`
 	// since when it has been seen.
 	// +optional
 	Since metav1.Time `json:"since,omitempty"`
+}
+
+// PreflightVerdict says how a check against Prism Central came out.
+//
+// +kubebuilder:validation:Enum=Failed;Short;Unknown
+type PreflightVerdict string
+
+// Verdicts of preflight checks. What passed is not listed.
+const (
+	// PreflightFailed: machines cannot come up as declared.
+	PreflightFailed PreflightVerdict = "Failed"
+	// PreflightShort: there is not enough for the rollout's peak.
+	PreflightShort PreflightVerdict = "Short"
+	// PreflightUnknown: Prism Central could not be asked, or does not say.
+	PreflightUnknown PreflightVerdict = "Unknown"
+)
+
+// PreflightFinding is what a check against Prism Central found.
+type PreflightFinding struct {
+	// check that found it, "Image".
+	Check string `json:"check"`
+	// verdict of the check.
+	Verdict PreflightVerdict `json:"verdict"`
+	// field that names the cause, "spec.machineDefaults.subnets[0]".
+	// +optional
+	Field string `json:"field,omitempty"`
+	// message says what is wrong, what was found and what to do next.
+	Message string `json:"message"`
 }
 
 // NutanixClusterSpecStatus is what Refract reports about a cluster.
@@ -87,7 +115,11 @@ type NutanixClusterSpecStatus struct {
 	// +kubebuilder:validation:MaxItems=50
 	// +optional
 	Failures []Failure `json:"failures,omitempty"`
-	// drift found.
+	// preflight findings of the last check, the failed ones first, at most 50.
+	// +kubebuilder:validation:MaxItems=50
+	// +optional
+	Preflight []PreflightFinding `json:"preflight,omitempty"`
+	// drift found, in objects and in virtual machines, at most 50.
 	// +kubebuilder:validation:MaxItems=50
 	// +optional
 	Drift []DriftFinding `json:"drift,omitempty"`

@@ -115,8 +115,10 @@ type DriftPolicy struct {
 	// +kubebuilder:default=Correct
 	// +optional
 	Objects string `json:"objects,omitempty"`
-	// machines: reserved for the comparison of virtual machines. Only Report.
-	// +kubebuilder:validation:Enum=Report
+	// machines: Report (default) says which virtual machines in Prism Central differ. Repair, too, and powers on and
+	// restores categories once a difference has lasted two inventory intervals. Never more: re-creating a machine is a
+	// plan. Left alone are machines annotated refract.dev/hands-off, and those that a MachineHealthCheck is replacing.
+	// +kubebuilder:validation:Enum=Report;Repair
 	// +kubebuilder:default=Report
 	// +optional
 	Machines string `json:"machines,omitempty"`
@@ -128,6 +130,8 @@ const (
 	DriftCorrect = "Correct"
 	// DriftReport says what differs and leaves it.
 	DriftReport = "Report"
+	// DriftRepair powers virtual machines on and restores their categories.
+	DriftRepair = "Repair"
 )
 
 // DriftIgnore names fields that belong to somebody else: neither rendered nor compared.

@@ -76,10 +76,10 @@ func TestDecodeMistakes(t *testing.T) {
 		},
 		"SeveralAtOnce": {
 			"everything is reported, in the order of the file",
-			change("    replicas: 3\n    machine: {vcpuSockets: 4, memory: 8Gi, systemDisk: 80Gi}", "    replicas: 4\n    machine: {vcpuSockets: 0, memory: 8Gi, systemDisk: 80Gi, gpus: 1}"), false,
+			change("    replicas: 3\n    machine: {vcpuSockets: 4, memory: 8Gi, systemDisk: 80Gi}", "    replicas: 4\n    machine: {vcpuSockets: 0, memory: 8Gi, systemDisk: 80Gi, disk: 1}"), false,
 			clusterFile + ":10: spec.controlPlane.replicas: 4 is not one of the values it may have; supported values: \"1\", \"3\", \"5\"\n" +
 				clusterFile + ":11: spec.controlPlane.machine.vcpuSockets: should be greater than or equal to 1\n" +
-				clusterFile + ":11: unknown field spec.controlPlane.machine.gpus",
+				clusterFile + ":11: unknown field spec.controlPlane.machine.disk",
 		},
 		"Rule": {
 			"CEL rules count as in the API server", change("    replicas: 3\n    machine: {vcpuSockets: 8, memory: 32Gi", "    machine: {vcpuSockets: 8, memory: 1Gi"), false,

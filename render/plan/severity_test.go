@@ -270,6 +270,23 @@ func TestSeverityPool(t *testing.T) {
 				`Update MachineDeployment spec.template.spec.infrastructureRef.name: "a"→"b" Rollout 3`,
 			},
 		},
+		"TemplateWithOtherDevices": {
+			reason: "CAPX attaches GPUs and data disks when it creates a machine, never later",
+			pairs: func(t *testing.T) []Pair {
+				t.Helper()
+				md := changed(pool(t, refA), pool(t, refB))
+				md.Machines = verdicts("rrr")
+				before := thing(t, infraAPI, "NutanixMachineTemplate", "a", "{template: {spec: {dataDisks: [{diskSize: 50Gi}]}}}")
+				after := thing(t, infraAPI, "NutanixMachineTemplate", "b",
+					"{template: {spec: {dataDisks: [{diskSize: 60Gi}], gpus: [{type: name, name: T4}]}}}")
+				return []Pair{{Want: after, DryRun: after, Previous: before}, md}
+			},
+			want: []string{
+				`Create NutanixMachineTemplate spec.template.spec.dataDisks[0].diskSize: "50Gi"→"60Gi" Rollout 3`,
+				`Create NutanixMachineTemplate spec.template.spec.gpus[T4]: ""→"{\"name\":\"T4\",\"type\":\"name\"}" Rollout 3`,
+				`Update MachineDeployment spec.template.spec.infrastructureRef.name: "a"→"b" Rollout 3`,
+			},
+		},
 		"TemplateEditedByHand": {
 			reason: "restored in place: no Machine is cloned again",
 			pairs: func(t *testing.T) []Pair {
