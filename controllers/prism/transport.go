@@ -85,6 +85,7 @@ func (g *gate) transport(e Endpoint) (*http.Transport, error) {
 			MinVersion: tls.VersionTLS12, RootCAs: roots,
 			InsecureSkipVerify: e.Insecure, //nolint:gosec // The account's owner asked for it, and reads a warning.
 		},
+		DialContext:            g.options.Dial,
 		MaxConnsPerHost:        g.options.Concurrent,
 		MaxIdleConnsPerHost:    g.options.Concurrent,
 		IdleConnTimeout:        idleTimeout,
