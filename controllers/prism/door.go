@@ -1,6 +1,10 @@
 package prism
 
 import (
+	"context"
+	"net"
+	"context"
+	"net"
 	"sync"
 	"time"
 
@@ -40,6 +44,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Clock is the time; nil means the machine's.
 	Clock func() time.Time
+	// Dial connects to Prism Central, or to the proxy on the way; nil means the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Door leads into one Prism Central. It is safe for concurrent use.
