@@ -156,7 +156,7 @@ type request struct {
 type handler func(r *request) (reply, error)
 
 func (s *Server) routes() {
-	for _, namespace := range []string{"prism", "vmm", "clustermgmt", "networking"} {
+	for _, namespace := range []string{"prism", "vmm", "clustermgmt", "networking", "volumes"} {
 		s.route("OPTIONS /api/"+namespace+"/unversioned/info", s.serve(s.version, plain))
 	}
 	s.configRoutes()
