@@ -3,8 +3,6 @@ package prism
 import (
 	"context"
 	"net"
-	"context"
-	"net"
 	"sync"
 	"time"
 
@@ -40,8 +38,6 @@ type Options struct {
 	// Observe is told of each request to Prism Central: method and path with identifiers replaced, the status (0: no
 	// answer) and how long it took. Nil: nobody counts.
 	Observe func(route string, status int, took time.Duration)
-	// Dial connects to Prism Central; nil means as usual.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Clock is the time; nil means the machine's.
 	Clock func() time.Time
 	// Dial connects to Prism Central, or to the proxy on the way; nil means the network.

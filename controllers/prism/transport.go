@@ -74,7 +74,6 @@ func (g *gate) transport(e Endpoint) (*http.Transport, error) {
 		return nil, &Error{Reason: Unreachable, Message: "HTTPS_PROXY of the controller is not the URL of a proxy: correct it"}
 	}
 	return &http.Transport{
-		DialContext: g.options.Dial,
 		Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 		OnProxyConnectResponse: func(_ context.Context, through *url.URL, _ *http.Request, r *http.Response) error {
 			if r.StatusCode == http.StatusOK {
