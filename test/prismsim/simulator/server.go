@@ -92,6 +92,9 @@ func New(o Options) *Server {
 }
 
 func (s *Server) load() error {
+	if err := s.model.check(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
 	for _, c := range s.model.Categories {
 		s.categories[c.ExtID] = &category{Category: c, revision: s.nextRevision()}
 	}
