@@ -1,6 +1,9 @@
 package site
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // ID names an entity by name or by UUID. The zero ID names nothing.
 type ID struct{ Name, UUID string }
@@ -37,8 +40,10 @@ func (i *Inventory) FindSubnets(id ID, element string) []Subnet {
 	})
 }
 
-// On says whether the subnet serves machines of a Prism Element.
-func (s Subnet) On(element string) bool { return on(s.Elements, element) }
+// On says whether the subnet serves machines of a Prism Element; one that is bound to none serves all.
+func (s Subnet) On(element string) bool {
+	return len(s.Elements) == 0 || slices.Contains(s.Elements, element)
+}
 
 // FindImages returns the images that are meant.
 func (i *Inventory) FindImages(id ID) []Image {
@@ -58,19 +63,6 @@ func (i *Inventory) FindProjects(id ID) []Project {
 // FindCategories returns the categories with a key and a value.
 func (i *Inventory) FindCategories(key, value string) []Category {
 	return find(i.Categories, func(c Category) bool { return c.Key == key && c.Value == value })
-}
-
-// on says whether element is among elements; none means any.
-func on(elements []string, element string) bool {
-	if len(elements) == 0 {
-		return true
-	}
-	for _, e := range elements {
-		if e == element {
-			return true
-		}
-	}
-	return false
 }
 
 func find[T any](all []T, is func(T) bool) []T {
