@@ -23,7 +23,9 @@ type proxyRefusal struct {
 	status int
 }
 
-func (p *proxyRefusal) Error() string { return fmt.Sprintf("proxy %s: HTTP status %d", p.proxy, p.status) }
+func (p *proxyRefusal) Error() string {
+	return fmt.Sprintf("proxy %s: HTTP status %d", p.proxy, p.status)
+}
 
 // judge finds what is wrong with an answer.
 func (g *gate) judge(q question, a answer) *Error {
@@ -133,13 +135,13 @@ func (g *gate) transportError(ctx context.Context, err error) *Error {
 	say := func(reason Reason, format string, args ...any) *Error {
 		return &Error{Reason: reason, Message: fmt.Sprintf(format, args...), Err: errors.New(g.hide(err.Error()))}
 	}
-	if ended := ctx.Err(); ended != nil {
-		return &Error{Reason: Unreachable, Message: "the question to Prism Central " + g.name + " was given up: " + ended.Error(), Err: ended}
-	}
 	select {
 	case <-g.closed:
 		return &Error{Reason: Unreachable, Message: errClosed.Error(), Err: errClosed}
 	default:
+	}
+	if ended := ctx.Err(); ended != nil {
+		return &Error{Reason: Unreachable, Message: "the question to Prism Central " + g.name + " was given up: " + ended.Error(), Err: ended}
 	}
 	if proxied := g.proxyError(err); proxied != "" {
 		return say(Unreachable, "%s", proxied)

@@ -71,7 +71,9 @@ func prefixOf(s *config.IPv4Subnet) netip.Prefix {
 	return prefix
 }
 
-func rangeOf(p config.IPv4Pool) site.Range { return site.Range{First: ipOf(p.StartIp), Last: ipOf(p.EndIp)} }
+func rangeOf(p config.IPv4Pool) site.Range {
+	return site.Range{First: ipOf(p.StartIp), Last: ipOf(p.EndIp)}
+}
 
 // ipOf is an address, invalid when there is none.
 func ipOf(a *address.IPv4Address) netip.Addr {
