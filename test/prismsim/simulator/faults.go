@@ -65,8 +65,8 @@ const (
 
 // Effects on a list.
 const (
-	// EffectRepeat answers the first page whatever page was asked for, with a
-	// total that is always more than was served.
+	// EffectRepeat answers the first page whatever page was asked for, and says
+	// that the list has Total entries; the default is never reached.
 	EffectRepeat Effect = "RepeatPage"
 	// EffectTotal says that the list has Total entries; -1 leaves it out.
 	EffectTotal Effect = "Total"
