@@ -36,7 +36,7 @@ type Machine struct {
 	GPUs []GPU `json:"gpus,omitempty"`
 	// dataDisks beside the system disk, in order. They come empty and go with the machine.
 	// +kubebuilder:validation:MaxItems=20
-	// +kubebuilder:validation:XValidation:rule="self.all(d, has(d.deviceIndex) ? self.exists_one(e, e.?deviceIndex == d.?deviceIndex && e.?adapterType.orValue('SCSI') == d.?adapterType.orValue('SCSI')) : !self.exists(e, has(e.deviceIndex) && e.?adapterType.orValue('SCSI') == d.?adapterType.orValue('SCSI')))",message="of the data disks of one adapterType all have a deviceIndex, each another, or none has (CAPX would give out an index twice)"
+	// +kubebuilder:validation:XValidation:rule="self.all(d, has(d.deviceIndex) ? self.exists_one(e, has(e.deviceIndex) && e.deviceIndex == d.deviceIndex && (has(e.adapterType) ? e.adapterType : 'SCSI') == (has(d.adapterType) ? d.adapterType : 'SCSI')) : !self.exists(e, has(e.deviceIndex) && (has(e.adapterType) ? e.adapterType : 'SCSI') == (has(d.adapterType) ? d.adapterType : 'SCSI')))",message="of the data disks of one adapterType all have a deviceIndex, each another, or none has (CAPX would give out an index twice)"
 	// +optional
 	DataDisks []DataDisk `json:"dataDisks,omitempty"`
 }

@@ -34,6 +34,9 @@ const (
 	ApprovedByAnnotation = "refract.dev/approved-by"
 	// ContentDigestAnnotation holds, on templates, the digest of the content of our last apply.
 	ContentDigestAnnotation = "refract.dev/content-digest"
+	// CredentialsAnnotation holds, on a cluster's credentials and on its NutanixCluster, which version of the account's
+	// credentials CAPX was last woken for. It tells nothing about their content.
+	CredentialsAnnotation = "refract.dev/credentials" //nolint:gosec // the name of an annotation, no secret
 	// HandsOffAnnotation, written by people on a Machine, stops repairs of its virtual machine, whatever its value.
 	HandsOffAnnotation = "refract.dev/hands-off"
 

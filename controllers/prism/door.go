@@ -2,18 +2,19 @@ package prism
 
 import (
 	"context"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-
-	"github.com/refract-dev/refract/render/site"
+	"k8s.io/utils/clock"
 )
 
 // Endpoint is one Prism Central and who enters it.
 type Endpoint struct {
 	// Address is a host name or an IP address.
 	Address string
-	// Port is 9440 on most.
+	// Port is 9440 on most; 0 means that.
 	Port               int32
 	Username, Password string
 	// TrustBundle holds certificate authorities in PEM, in addition to the machine's own.
@@ -39,36 +40,91 @@ type Options struct {
 	Observe func(route string, status int, took time.Duration)
 	// Clock is the time; nil means the machine's.
 	Clock func() time.Time
+	// Dial connects to Prism Central, or to the proxy on the way; nil means the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Door leads into one Prism Central. It is safe for concurrent use.
-type Door struct{}
-
-// Open sends nothing. The caller must [Door.Close] it.
-func Open(_ Endpoint, _ Options) (*Door, error) { return &Door{}, nil }
-
-// Close cuts what is under way.
-func (d *Door) Close() {}
-
-// Prove finds out whether the credentials are good and the version is supported, and tells the version.
-func (d *Door) Prove(context.Context) (version string, err error) { return "", nil }
-
-// Inventory reads what Prism Central holds. It is never nil; what failed is in Unknown with a reason for a person.
-func (d *Door) Inventory(context.Context) *site.Inventory { return &site.Inventory{} }
-
-// VM reads one virtual machine; found is false when Prism Central says that it does not exist.
-func (d *Door) VM(context.Context, string) (vm site.VM, found bool, err error) {
-	return site.VM{}, false, nil
+type Door struct {
+	gate      *gate
+	forwarder *forwarder
+	// free are the workers that nobody uses.
+	free chan *worker
+	// patience is how long a task may take.
+	patience time.Duration
+	close    sync.Once
 }
 
-// PowerOn starts a virtual machine and waits for it.
-func (d *Door) PowerOn(context.Context, string) error { return nil }
+const (
+	defaultTimeout    = 30 * time.Second
+	defaultConcurrent = 4
+	defaultBytes      = 32 << 20
+	defaultPages      = 100
+	defaultPort       = 9440
+	// patienceTimeouts is how long a task may take, in time-outs of one request.
+	patienceTimeouts = 4
+)
 
-// AddCategories puts categories, by ExtID, on a virtual machine and waits for it.
-func (d *Door) AddCategories(context.Context, string, []string) error { return nil }
+func (o Options) withDefaults() Options {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Concurrent <= 0 {
+		o.Concurrent = defaultConcurrent
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = defaultBytes
+	}
+	if o.MaxPages <= 0 {
+		o.MaxPages = defaultPages
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}.Now
+	}
+	if o.Log.GetSink() == nil {
+		o.Log = logr.Discard()
+	}
+	return o
+}
 
-// Troubles tells the message of the newest failed task about a virtual machine of each name, where there is one.
-func (d *Door) Troubles(context.Context, []string) (map[string]string, error) { return nil, nil }
+// Open makes a door and sends nothing. It fails, always with an [*Error], when the endpoint cannot be one. The caller
+// must [Door.Close] it.
+func Open(e Endpoint, o Options) (*Door, error) {
+	g, err := newGate(e, o.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	f, listener, err := newForwarder(g)
+	if err != nil {
+		return nil, &Error{Reason: Misbehaving, Message: "cannot open a door to Prism Central: " + err.Error(), Err: err}
+	}
+	d := &Door{gate: g, forwarder: f, patience: patienceTimeouts * g.options.Timeout}
+	d.free = make(chan *worker, g.options.Concurrent)
+	for range g.options.Concurrent {
+		w, err := newWorker(f.port)
+		if err != nil {
+			_ = listener.Close() // The other error matters more.
+			return nil, &Error{Reason: Misbehaving, Message: "cannot open a door to Prism Central: " + err.Error(), Err: err}
+		}
+		f.workers = append(f.workers, w)
+		d.free <- w
+	}
+	go func() {
+		// It always ends with an error: that of Close.
+		_ = f.server.Serve(listener)
+	}()
+	return d, nil
+}
 
-// Requests counts what was sent to Prism Central.
-func (d *Door) Requests() int64 { return 0 }
+// Close cuts what is under way. It may be called more than once.
+func (d *Door) Close() {
+	d.close.Do(func() {
+		close(d.gate.closed)
+		// What is under way has just been cut.
+		_ = d.forwarder.server.Close()
+		d.gate.client.CloseIdleConnections()
+	})
+}
+
+// Requests counts what was sent to Prism Central, since [Open].
+func (d *Door) Requests() int64 { return d.gate.sent.Load() }

@@ -38,8 +38,8 @@ type Input struct {
 	Owned map[string]bool
 	// Gone are the ExtIDs that Prism Central, asked one by one, answered with 404.
 	Gone map[string]bool
-	// Ours says of an unowned VM whether it was made by this management cluster, which rests on what the caller
-	// remembers, such as VMs that it once saw owned. Default: the VM's attributes and name decide, see [Compare].
+	// Ours says of a VM that no machine owns that this management cluster made it: the caller remembers that a machine
+	// owned it once. Nil or false: the VM itself has to prove it, see [Compare].
 	Ours func(vm site.VM) bool
 }
 
@@ -52,10 +52,13 @@ const (
 	Changed Kind = "Changed"
 	// Missing: the VM is gone.
 	Missing Kind = "Missing"
-	// Orphan: a VM that belongs to no machine.
+	// Orphan: a VM that this management cluster made and that no machine knows any more.
 	Orphan Kind = "Orphan"
-	// Double: several VMs have a machine's name.
+	// Double: another VM has a machine's name. CAPX finds VMs by name while it creates a machine.
 	Double Kind = "Double"
+	// Stranger: a VM that carries the cluster's category, belongs to no machine here, and may be that of a cluster of the
+	// same name elsewhere. Only [Strangers] finds it.
+	Stranger Kind = "Stranger"
 )
 
 // Repair that a finding allows without replacing the machine.
@@ -74,25 +77,18 @@ const (
 // Finding is one difference.
 type Finding struct {
 	Kind Kind
-	// Machine is the name of the CAPI Machine, or empty for an orphan.
+	// Machine is the name of the CAPI Machine; empty for orphans and strangers.
 	Machine string
-	// VM and ExtID are the virtual machine's name and identifier.
+	// VM and ExtID are the virtual machine's name and identifier; of a double, the other one's.
 	VM, ExtID string
-	// Field that differs, in CAPX's words, such as memorySize or dataDisks[0].diskSize.
+	// Field that differs, in CAPX's words, such as memorySize or dataDisks[0].diskSize. Empty: the VM as a whole.
 	Field string
 	// Wanted and Found are for people.
 	Wanted, Found string
-	// Repair that Refract can do.
+	// Repair that Refract may do; None where hands are off or a MachineHealthCheck is at work.
 	Repair Repair
-	// Categories are the ExtIDs to add.
+	// Categories are the ExtIDs to add, for AddCategories.
 	Categories []string
 	// HandsOff: the machine is annotated refract.dev/hands-off.
 	HandsOff bool
 }
-
-// Compare finds the differences, sorted.
-func Compare(in Input) []Finding { return nil }
-
-// Suspects are the ExtIDs of settled machines that the list of VMs does not hold, sorted: to be asked for one by one,
-// because a list read page by page can miss one.
-func Suspects(in Input) []string { return nil }

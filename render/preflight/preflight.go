@@ -6,6 +6,11 @@
 package preflight
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -26,8 +31,8 @@ type Input struct {
 	New bool
 	// Owned are the ExtIDs of VMs that a NutanixMachine of this management cluster names.
 	Owned map[string]bool
-	// Machines that the plan creates or replaces, by owner ("KubeadmControlPlane/x", "MachineDeployment/y"). Nil: all
-	// that are wanted.
+	// Machines that the plan creates or replaces, by owner ("KubeadmControlPlane/x", "MachineDeployment/y"). Only what
+	// these need is checked. Nil: all that are wanted.
 	Machines map[string]int
 }
 
@@ -55,18 +60,109 @@ const (
 	Unknown Verdict = "Unknown"
 )
 
+// Checks.
+const (
+	// CheckInventory: Prism Central was asked at all.
+	CheckInventory = "Inventory"
+	// CheckElement: the Prism Element exists and Prism Central reaches it.
+	CheckElement = "PrismElement"
+	// CheckSubnet: each subnet exists on the Prism Element.
+	CheckSubnet = "Subnet"
+	// CheckImage: exactly one image is meant, the Prism Element has it, and its name tells no other Kubernetes version.
+	CheckImage = "Image"
+	// CheckProject: the project exists.
+	CheckProject = "Project"
+	// CheckCategory: each category exists.
+	CheckCategory = "Category"
+	// CheckContainer: the storage containers exist on the Prism Element.
+	CheckContainer = "StorageContainer"
+	// CheckGPU: the Prism Element offers the GPUs, and has enough of them to give.
+	CheckGPU = "GPU"
+	// CheckEndpoint: nobody has the address of a new cluster's endpoint, or may be given it.
+	CheckEndpoint = "Endpoint"
+	// CheckNames: no VM has a new cluster's category, or a name as of its machines.
+	CheckNames = "Names"
+	// CheckCPU: there are enough virtual CPUs, at VCPUsPerCore.
+	CheckCPU = "CPU"
+	// CheckMemory: there is enough memory.
+	CheckMemory = "Memory"
+	// CheckStorage: there is enough storage.
+	CheckStorage = "Storage"
+	// CheckAddresses: the subnets have enough free addresses.
+	CheckAddresses = "Addresses"
+)
+
 // Finding is one reason not to go on.
 type Finding struct {
-	// Check that found it, such as "subnet".
+	// Check that found it, such as CheckSubnet.
 	Check string
 	Class Class
 	// Verdict says how bad it is.
 	Verdict Verdict
-	// Field of the cluster's file that causes it, or an object and its field where a patch wrote it.
+	// Field of the cluster's file that causes it, or an object and its field where a patch wrote it. Never empty.
 	Field string
 	// Message says what is wrong, what was found, and what to do.
 	Message string
 }
 
-// Check returns the findings, sorted; none means that all is well.
-func Check(in Input) []Finding { return nil }
+// Check returns the findings, sorted; none means that all is well. Existence covers what the coming machines name;
+// Capacity what they take while the rollout is at its peak, by Prism Element.
+func Check(in Input) []Finding {
+	c := &checks{Input: in, seen: map[Finding]bool{}}
+	if in.Site == nil {
+		why := or(in.Why, "Prism Central has not been asked yet")
+		c.unknown(CheckInventory, Existence, "spec.accountRef", "whether what machines name exists is not checked: "+why)
+		c.unknown(CheckInventory, Capacity, "spec.accountRef", "whether machines fit is not checked: "+why)
+		return c.found
+	}
+	if in.New {
+		c.endpoint()
+		c.names()
+	}
+	var coming []demand
+	for _, g := range groups(in) {
+		if n := g.coming(in.Machines); n > 0 {
+			c.existence(g)
+			coming = append(coming, c.demands(g, n)...)
+		}
+	}
+	c.capacity(coming)
+	slices.SortStableFunc(c.found, func(a, b Finding) int {
+		return cmp.Or(
+			-strings.Compare(string(a.Class), string(b.Class)), strings.Compare(a.Check, b.Check),
+			strings.Compare(a.Field, b.Field), strings.Compare(a.Message, b.Message),
+		)
+	})
+	return c.found
+}
+
+// checks collects findings, each once.
+type checks struct {
+	Input
+	seen  map[Finding]bool
+	found []Finding
+}
+
+func (c *checks) add(f Finding) {
+	if !c.seen[f] {
+		c.seen[f] = true
+		c.found = append(c.found, f)
+	}
+}
+
+func (c *checks) failed(check, field, message string) {
+	c.add(Finding{Check: check, Class: Existence, Verdict: Failed, Field: field, Message: message})
+}
+
+func (c *checks) unknown(check string, class Class, field, message string) {
+	c.add(Finding{Check: check, Class: class, Verdict: Unknown, Field: field, Message: message})
+}
+
+// knows says whether a part was read, and says so if it was not.
+func (c *checks) knows(part site.Part, check string, class Class, field string) bool {
+	if c.Site.Knows(part) {
+		return true
+	}
+	c.unknown(check, class, field, fmt.Sprintf("not checked, since Prism Central did not tell its %s: %s", part, c.Site.Unknown[part]))
+	return false
+}

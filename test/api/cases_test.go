@@ -44,6 +44,7 @@ func fleetRules() map[string]rule {
 		"LimitNegative":    {reason: "less than nothing", set: fields{"spec/limits/removedMachines": -1}, refuse: "spec.limits.removedMachines"},
 		"PercentOver100":   {reason: "more than all", set: fields{"spec/limits/prunedPercent": 101}, refuse: "spec.limits.prunedPercent"},
 		"PreflightUnknown": {reason: "Enforce, Warn or Off", set: fields{"spec/preflight/existence": "Maybe"}, refuse: "spec.preflight.existence"},
+		"PreflightModes":   {reason: "both can be enforced or left", set: fields{"spec/preflight": fields{"existence": "Off", "capacity": "Enforce"}}},
 		"WindowsReserved":  {reason: "not built yet", set: fields{"spec/windows": []any{fields{}}}, refuse: "spec.windows"},
 	}
 }

@@ -17,7 +17,8 @@ func clusterRules() map[string]rule {
 		"ProfileTwice":       {reason: "which version?", set: fields{"spec/profiles/1": fields{"name": "standard", "version": "2.0.0"}}, refuse: "Duplicate value"},
 		"DeletionUnknown":    {reason: "Protect, Orphan or Delete", set: fields{"spec/deletionPolicy": "Keep"}, refuse: "spec.deletionPolicy"},
 		"DriftUnknown":       {reason: "Correct or Report", set: fields{"spec/drift/objects": "Ignore"}, refuse: "spec.drift.objects"},
-		"DriftRepairLater":   {reason: "repairs of machines are not built yet", set: fields{"spec/drift/machines": "Repair"}, refuse: "spec.drift.machines"},
+		"DriftRepair":        {reason: "power and categories come back", set: fields{"spec/drift/machines": "Repair"}},
+		"DriftCorrectOfVMs":  {reason: "a machine is never re-created as a repair", set: fields{"spec/drift/machines": "Correct"}, refuse: "spec.drift.machines"},
 		"DriftPathNoPointer": {reason: "JSON pointers begin with a slash", set: fields{"spec/driftIgnore/0/paths/0": "spec.replicas"}, refuse: "spec.driftIgnore[0].paths[0]"},
 		"SubnetsNone":        {reason: "a machine has a network", set: fields{"spec/machineDefaults/subnets": []any{}}, refuse: "spec.machineDefaults.subnets"},
 		"CategoryTwice":      {reason: "once is enough", set: fields{"spec/machineDefaults/categories/1": fields{"key": "Environment", "value": "Production"}}, refuse: "Duplicate value"},
@@ -27,7 +28,7 @@ func clusterRules() map[string]rule {
 		"DomainOfNoPool":     {reason: "a typing mistake", set: fields{"spec/nodePools/0/failureDomain": "rack-z"}, refuse: "a node pool names a failure domain that spec.failureDomains does not have"},
 		"PatchInlineAndFile": {reason: "which one?", set: fields{"spec/patches/0": fields{"path": "a.yaml", "patch": "x"}}, refuse: "set exactly one of path and patch"},
 	}
-	for _, more := range []map[string]rule{controlPlaneRules(), poolRules(), networkRules()} {
+	for _, more := range []map[string]rule{controlPlaneRules(), poolRules(), networkRules(), deviceRules()} {
 		maps.Copy(all, more)
 	}
 	return all

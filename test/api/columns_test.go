@@ -54,10 +54,10 @@ func TestColumns(t *testing.T) {
 		"Accounts": {
 			reason: "which Prism Central",
 			kind:   "CloudAccount",
-			status: fields{"clusters": 4, "conditions": []any{ready}},
+			status: fields{"clusters": 4, "prismCentral": "7.5", "conditions": []any{ready}},
 			names:  []string{"cloudaccounts", "ca"},
-			header: []string{"NAME", "READY", "ADDRESS", "CLUSTERS", "AGE"},
-			row:    []string{"pc-east", "True", "pc-east.example.com", "4"},
+			header: []string{"NAME", "READY", "ADDRESS", "VERSION", "CLUSTERS", "AGE"},
+			row:    []string{"pc-east", "True", "pc-east.example.com", "7.5", "4"},
 		},
 		"Profiles": {
 			reason: "which version; rcp, since other projects have a ClusterProfile, too",

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -37,7 +38,7 @@ func (c *category) document() object {
 
 func (s *Server) listCategories(r *request) (reply, error) {
 	sorted := slices.SortedFunc(maps.Values(s.categories), func(a, b *category) int {
-		return strings.Compare(a.String(), b.String())
+		return cmp.Or(cmp.Compare(a.revision, b.revision), strings.Compare(a.ExtID, b.ExtID))
 	})
 	docs := make([]object, 0, len(sorted))
 	for _, c := range sorted {

@@ -150,7 +150,7 @@ func TestLifeOfAVM(t *testing.T) {
 		t.Errorf("GPUs %v, %v", gpus, err)
 	}
 	projects, err := v3.V3.ListAllProject(ctx, "")
-	if err != nil || len(projects.Entities) != 1 || projects.Entities[0].Spec.Name != "platform" {
+	if err != nil || len(projects.Entities) != 2 || projects.Entities[0].Spec.Name != "platform" {
 		t.Fatalf("projects %v, %v", projects, err)
 	}
 	project := *projects.Entities[0].Metadata.UUID

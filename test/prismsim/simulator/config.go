@@ -3,6 +3,7 @@ package simulator
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -11,16 +12,9 @@ var (
 	containerSchema = schema{fields: map[string]field{
 		"containerExtId": text, "name": text, "clusterExtId": text, "clusterName": text,
 	}}
-	physicalGPUSchema = schema{fields: map[string]field{
-		"physicalGpuConfig/deviceName": text, "physicalGpuConfig/deviceId": number,
-	}}
-	virtualGPUSchema = schema{fields: map[string]field{
-		"virtualGpuConfig/deviceName": text, "virtualGpuConfig/deviceId": number,
-	}}
 )
 
-// configRoutes serves what is only read: clusters, storage containers, subnets
-// and images. No cluster has GPUs.
+// configRoutes serves what is only read.
 func (s *Server) configRoutes() {
 	s.collection("/api/clustermgmt/v4.2/config/clusters", "clustermgmt.v4.config", "Cluster", "Clusters",
 		byName, s.clusterDocuments)
@@ -30,18 +24,12 @@ func (s *Server) configRoutes() {
 		byName, s.subnetDocuments)
 	s.collection("/api/vmm/v4.2/content/images", "vmm.v4.content", "Image", "Images",
 		byName, s.imageDocuments)
-	s.gpuProfiles("physical-gpu-profiles", "ListPhysicalGpuProfilesApiResponse", physicalGPUSchema)
-	s.gpuProfiles("virtual-gpu-profiles", "ListVirtualGpuProfilesApiResponse", virtualGPUSchema)
-}
-
-func (s *Server) gpuProfiles(kind, envelope string, known schema) {
-	s.v4("GET /api/clustermgmt/v4.2/config/clusters/{extId}/"+kind, "clustermgmt.v4.config."+envelope, func(r *request) (reply, error) {
-		id := r.PathValue("extId")
-		if _, ok := find(s.model.PrismElements, func(e PrismElement) bool { return e.ExtID == id }); !ok {
-			return reply{}, notFound("Cluster", id)
-		}
-		return list(r, nil, known)
-	})
+	s.hostRoutes()
+	s.gpuRoutes()
+	s.statsRoutes()
+	s.domainManagerRoutes()
+	s.userRoutes()
+	s.volumeRoutes()
 }
 
 // collection adds the list and the get of things that do not change.
@@ -62,55 +50,53 @@ func (s *Server) collection(base, pkg, one, many string, known schema, documents
 	})
 }
 
-func (s *Server) clusterDocuments() []object {
-	docs := make([]object, 0, len(s.model.PrismElements))
-	for _, e := range s.model.PrismElements {
-		docs = append(docs, typed("clustermgmt.v4.config.Cluster", object{
-			"extId": e.ExtID,
-			"name":  e.Name,
-			"config": typed("clustermgmt.v4.config.ClusterConfigReference", object{
-				"clusterFunction": []string{"AOS"},
-				"hypervisorTypes": []string{"AHV"},
-				"isAvailable":     !s.unreachable(e.Name),
-				"buildInfo":       typed("clustermgmt.v4.config.BuildReference", object{"version": e.AOSVersion}),
-			}),
-		}))
-	}
-	return docs
-}
-
 func (s *Server) containerDocuments() []object {
 	docs := make([]object, 0, len(s.model.StorageContainers))
 	for _, c := range s.model.StorageContainers {
 		clusterID, _ := s.elementID(c.PrismElement)
-		docs = append(docs, typed("clustermgmt.v4.config.StorageContainer", object{
+		doc := typed("clustermgmt.v4.config.StorageContainer", object{
 			"extId":          c.ExtID,
 			"containerExtId": c.ExtID,
 			"name":           c.Name,
 			"clusterExtId":   clusterID,
 			"clusterName":    c.PrismElement,
-		}))
+		})
+		if c.CapacityBytes > 0 {
+			doc["maxCapacityBytes"] = c.CapacityBytes
+		}
+		docs = append(docs, doc)
 	}
 	return docs
 }
 
 func (s *Server) imageDocuments() []object {
-	var locations []string
-	for _, e := range s.model.PrismElements {
-		locations = append(locations, e.ExtID)
-	}
 	docs := make([]object, 0, len(s.model.Images))
 	for _, i := range s.model.Images {
-		docs = append(docs, typed("vmm.v4.content.Image", object{
+		doc := typed("vmm.v4.content.Image", object{
 			"extId":                 i.ExtID,
 			"name":                  i.Name,
 			"type":                  "DISK_IMAGE",
 			"sizeBytes":             i.SizeBytes,
 			"createTime":            i.CreateTime.UTC().Format(time.RFC3339),
-			"clusterLocationExtIds": locations,
-		}))
+			"clusterLocationExtIds": s.locations(i),
+		})
+		if i.SHA256 != "" {
+			doc["checksum"] = typed("vmm.v4.content.ImageSha256Checksum", object{"hexDigest": i.SHA256})
+		}
+		docs = append(docs, doc)
 	}
 	return docs
+}
+
+// locations returns the extIds of the clusters that hold an image.
+func (s *Server) locations(i Image) []string {
+	var ids []string
+	for _, e := range s.model.PrismElements {
+		if len(i.PrismElements) == 0 || slices.Contains(i.PrismElements, e.Name) {
+			ids = append(ids, e.ExtID)
+		}
+	}
+	return ids
 }
 
 func (s *Server) subnetDocuments() []object {

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 )
 
-// VMs returns a copy of all VMs, sorted by name.
+// VMs returns a copy of all VMs, sorted by name and then by age.
 func (s *Server) VMs() []VM {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -16,15 +17,30 @@ func (s *Server) VMs() []VM {
 	for _, m := range s.sortedVMs() {
 		views = append(views, s.view(m))
 	}
+	slices.SortStableFunc(views, func(a, b VM) int { return strings.Compare(a.Name, b.Name) })
 	return views
 }
 
-// RemoveVM deletes a VM behind the clients' backs, at once and without a task.
-// OnDelete is called. It is an error when not exactly one VM has the name.
-func (s *Server) RemoveVM(name string) error {
+// AddVM makes a VM behind the clients' backs, at once and without a task: an
+// orphan, or a double of another one. It is like a VM of the [Model]: one that is
+// on has booted, and OnPowerOn is not called. The VM is returned as it became.
+func (s *Server) AddVM(v VM) (VM, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, err := s.machineNamed(name)
+	m, err := s.newVM(v)
+	if err != nil {
+		return VM{}, fmt.Errorf("add VM %q: %w", v.Name, err)
+	}
+	return s.view(m), nil
+}
+
+// RemoveVM deletes a VM behind the clients' backs, at once and without a task.
+// OnDelete is called. The VM is named by its name or its ExtID; it is an error
+// when not exactly one VM has the name.
+func (s *Server) RemoveVM(nameOrExtID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, err := s.machineNamed(nameOrExtID)
 	if err != nil {
 		return err
 	}
@@ -33,185 +49,141 @@ func (s *Server) RemoveVM(name string) error {
 }
 
 // EditVM changes a VM behind the clients' backs, at once and without a task; its
-// ETag changes. The function gets a copy and must not call the Server. Name,
-// sockets, cores, memory, system disk size, project, categories (which must
-// exist), boot type, custom attributes and power state can be changed; other
-// changes are an error and nothing is changed then. Switching on boots the VM.
-func (s *Server) EditVM(name string, edit func(*VM)) error {
+// ETag changes. The VM is named by its name or its ExtID. The function gets a
+// copy and must not call the Server.
+//
+// Everything but what identifies a VM or went into its first boot can be changed:
+// ExtID, Image, UserData, Metadata and the fields that the server sets stay. A NIC
+// whose subnet stays keeps its address; a data disk is the same one when its ExtID
+// is; disks cannot shrink. Another PrismElement moves the VM there with its disks.
+// What does not fit (a category that does not exist, no memory left) is an error,
+// and nothing is changed then. Switching on boots the VM.
+func (s *Server) EditVM(nameOrExtID string, edit func(*VM)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, err := s.machineNamed(name)
+	m, err := s.machineNamed(nameOrExtID)
 	if err != nil {
 		return err
 	}
 	before, after := s.view(m), s.view(m)
 	edit(&after)
-	if err := checkEdit(before, after); err != nil {
-		return fmt.Errorf("edit VM %q: %w", name, err)
+	if err := s.edit(m, before, after); err != nil {
+		return fmt.Errorf("edit VM %q: %w", nameOrExtID, err)
 	}
-	if err := s.apply(m, after); err != nil {
-		return fmt.Errorf("edit VM %q: %w", name, err)
-	}
-	m.revision = s.nextRevision()
 	return nil
 }
 
-func (s *Server) machineNamed(name string) (*machine, error) {
+// SetElementAvailable says whether Prism Central reaches a Prism Element. While
+// it does not, the cluster shows isAvailable false, its statistics have no values,
+// and the tasks on its VMs fail when they end. Its VMs run on.
+func (s *Server) SetElementAvailable(name string, available bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.model.PrismElements {
+		if s.model.PrismElements[i].Name == name {
+			s.model.PrismElements[i].Unavailable = !available
+			return nil
+		}
+	}
+	return fmt.Errorf("prism element %q does not exist", name)
+}
+
+// SetHostMaintenance takes a host out of service or back. VMs that run on it move
+// to other hosts; it is an error when one finds no room, and nothing changes then.
+func (s *Server) SetHostMaintenance(element, host string, on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.host(element, host)
+	if h == nil {
+		return fmt.Errorf("host %q of prism element %q does not exist", host, element)
+	}
+	was := h.Maintenance
+	h.Maintenance = on
+	if on {
+		if err := s.evacuate(h.ExtID); err != nil {
+			h.Maintenance = was
+			return fmt.Errorf("host %q: %w", host, err)
+		}
+	}
+	return nil
+}
+
+// host finds a host by names; nil means that there is none.
+func (s *Server) host(element, name string) *Host {
+	for i := range s.model.PrismElements {
+		e := &s.model.PrismElements[i]
+		for j := range e.Hosts {
+			if e.Name == element && e.Hosts[j].Name == name {
+				return &e.Hosts[j]
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Server) evacuate(host string) error {
+	moved := map[*machine]bool{}
+	for _, m := range s.sortedVMs() {
+		if m.host != host {
+			continue
+		}
+		if err := s.place(m); err != nil {
+			for back := range moved {
+				back.host = host
+			}
+			return err
+		}
+		moved[m] = true
+	}
+	for m := range moved {
+		m.revision = s.nextRevision()
+	}
+	return nil
+}
+
+func (s *Server) machineNamed(nameOrExtID string) (*machine, error) {
+	if m, ok := s.vms[nameOrExtID]; ok {
+		return m, nil
+	}
 	var found []*machine
 	for _, m := range s.vms {
-		if m.name == name {
+		if m.name == nameOrExtID {
 			found = append(found, m)
 		}
 	}
 	if len(found) != 1 {
-		return nil, fmt.Errorf("%d VMs have the name %q, want 1", len(found), name)
+		return nil, fmt.Errorf("%d VMs have the name %q, want 1", len(found), nameOrExtID)
 	}
 	return found[0], nil
 }
 
-// checkEdit refuses changes that Prism Central would not let anyone make.
-func checkEdit(before, after VM) error {
-	fixed := func(v VM) []string {
-		return slices.Concat([]string{
-			v.ExtID, v.PrismElement, v.Image, v.UserData, v.Metadata, v.IP, v.ClusterExtID, v.ImageExtID, v.ProjectExtID,
-		}, v.Subnets, v.SubnetExtIDs)
-	}
-	if !slices.Equal(fixed(before), fixed(after)) {
-		return fmt.Errorf("only name, size, project, categories, boot type, custom attributes and power state can be changed")
-	}
-	if after.DiskBytes < before.DiskBytes {
-		return fmt.Errorf("a disk cannot shrink")
-	}
-	return nil
-}
-
-// apply writes what can be edited into a VM, or changes nothing and says why.
-func (s *Server) apply(m *machine, v VM) error {
-	switch {
-	case v.Name == "" || v.Sockets < 1 || v.CoresPerSocket < 1 || v.MemoryBytes < 1:
-		return fmt.Errorf("a VM needs a name, sockets, cores per socket and memory")
-	case v.PowerState != PowerOn && v.PowerState != PowerOff:
-		return fmt.Errorf("power state %q is neither %s nor %s", v.PowerState, PowerOn, PowerOff)
-	case v.BootType != "" && v.BootType != BootUEFI && v.BootType != BootLegacy:
-		return fmt.Errorf("boot type %q is neither %s nor %s nor empty", v.BootType, BootUEFI, BootLegacy)
-	}
-	project, err := s.projectID(v.Project)
-	if err != nil {
-		return err
-	}
-	categories, err := s.categoryIDs(v.Categories)
-	if err != nil {
-		return err
-	}
-	m.name, m.project, m.categories, m.boot = v.Name, project, categories, v.BootType
-	m.sockets, m.cores, m.memory = v.Sockets, v.CoresPerSocket, v.MemoryBytes
-	m.customAttributes = slices.Clone(v.CustomAttributes)
-	if len(m.disks) > 0 {
-		m.disks[0].size = v.DiskBytes
-	}
-	switch on := v.PowerState == PowerOn; {
-	case on:
-		s.powerOn(m)
-	case m.on:
-		m.power(false)
-	}
-	return nil
-}
-
-// addModelVM makes a VM of the Model; one that is on has booted.
 func (s *Server) addModelVM(v VM) error {
-	cluster, err := s.elementID(v.PrismElement)
-	if err != nil {
-		return err
+	_, err := s.newVM(v)
+	return err
+}
+
+// newVM makes a VM of the Model; one that is on has booted.
+func (s *Server) newVM(v VM) (*machine, error) {
+	if s.vms[v.ExtID] != nil {
+		return nil, fmt.Errorf("extId %s is taken", v.ExtID)
 	}
-	m := &machine{
-		extID: cmp.Or(v.ExtID, uuid.NewString()), cluster: cluster,
-		userData: v.UserData, metadata: v.Metadata,
-	}
-	for _, name := range v.Subnets {
-		subnet, ok := find(s.model.Subnets, func(n Subnet) bool { return n.Name == name })
-		if !ok {
-			return fmt.Errorf("subnet %q does not exist", name)
-		}
-		m.nics = append(m.nics, newNIC(subnet.ExtID))
-	}
+	m := &machine{extID: cmp.Or(v.ExtID, uuid.NewString()), userData: v.UserData, metadata: v.Metadata}
 	system := newDisk("SCSI", 0, v.DiskBytes)
 	if v.Image != "" {
 		image, ok := find(s.model.Images, func(i Image) bool { return i.Name == v.Image })
 		if !ok {
-			return fmt.Errorf("image %q does not exist", v.Image)
+			return nil, fmt.Errorf("image %q does not exist", v.Image)
 		}
 		system.image = image.ExtID
 	}
 	m.disks = []disk{system}
-	m.on, m.booted = v.PowerState == PowerOn, v.PowerState == PowerOn
 	v.PowerState = cmp.Or(v.PowerState, PowerOff)
 	if err := s.apply(m, v); err != nil {
-		return err
+		return nil, err
 	}
-	return s.add(m)
-}
-
-// view is the VM as its owner sees it.
-func (s *Server) view(m *machine) VM {
-	element, _ := find(s.model.PrismElements, func(e PrismElement) bool { return e.ExtID == m.cluster })
-	v := VM{
-		Name: m.name, ExtID: m.extID, PrismElement: element.Name, ClusterExtID: m.cluster,
-		Sockets: m.sockets, CoresPerSocket: m.cores, MemoryBytes: m.memory,
-		Project: s.projectName(m.project), ProjectExtID: m.project,
-		BootType: m.boot, PowerState: PowerOff, CustomAttributes: slices.Clone(m.customAttributes),
-		UserData: m.userData, Metadata: m.metadata,
+	m.on, m.booted = v.PowerState == PowerOn, v.PowerState == PowerOn
+	if err := s.add(m); err != nil {
+		return nil, err
 	}
-	if m.on {
-		v.PowerState = PowerOn
-	}
-	for _, id := range m.categories {
-		v.Categories = append(v.Categories, s.categories[id].String())
-	}
-	slices.Sort(v.Categories)
-	for _, n := range m.nics {
-		subnet, _ := find(s.model.Subnets, func(x Subnet) bool { return x.ExtID == n.subnet })
-		v.Subnets, v.SubnetExtIDs = append(v.Subnets, subnet.Name), append(v.SubnetExtIDs, n.subnet)
-	}
-	if m.booted && len(m.nics) > 0 {
-		v.IP = m.nics[0].ip.String()
-	}
-	if len(m.disks) > 0 {
-		image, _ := find(s.model.Images, func(i Image) bool { return i.ExtID == m.disks[0].image })
-		v.DiskBytes, v.Image, v.ImageExtID = m.disks[0].size, image.Name, image.ExtID
-	}
-	return v
-}
-
-func (s *Server) elementID(name string) (string, error) {
-	e, ok := find(s.model.PrismElements, func(e PrismElement) bool { return e.Name == name })
-	if !ok {
-		return "", fmt.Errorf("prism element %q does not exist", name)
-	}
-	return e.ExtID, nil
-}
-
-func (s *Server) projectID(name string) (string, error) {
-	p, ok := find(s.model.Projects, func(p Project) bool { return p.Name == name })
-	if !ok && name != "" {
-		return "", fmt.Errorf("project %q does not exist", name)
-	}
-	return p.ExtID, nil
-}
-
-func (s *Server) projectName(extID string) string {
-	p, _ := find(s.model.Projects, func(p Project) bool { return p.ExtID == extID })
-	return p.Name
-}
-
-func (s *Server) categoryIDs(names []string) ([]string, error) {
-	ids := make([]string, 0, len(names))
-	for _, name := range names {
-		id, err := s.categoryID(name)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
+	return m, nil
 }

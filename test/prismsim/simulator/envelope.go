@@ -100,7 +100,7 @@ func errorBody(path string, e *apiError) object {
 		return v3Error(e)
 	}
 	namespace := "prism"
-	for _, known := range []string{"clustermgmt", "networking", "vmm"} {
+	for _, known := range []string{"clustermgmt", "iam", "networking", "vmm", "volumes"} {
 		if strings.HasPrefix(path, "/api/"+known+"/") {
 			namespace = known
 		}

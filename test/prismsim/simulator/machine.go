@@ -1,8 +1,6 @@
 package simulator
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -18,10 +16,17 @@ type machine struct {
 	categories                    []string
 	nics                          []nic
 	disks                         []disk
+	gpus                          []gpu
 	boot                          string
 	bootOrder                     []string
 	customAttributes              []string
 	userData, metadata            string
+
+	// created orders VMs by when they were made.
+	created int
+	// host is the extId of the host that it runs on; empty while it is off or
+	// when its cluster has no hosts.
+	host string
 
 	on bool
 	// booted is set for good by the first boot: addresses show from then on.
@@ -45,6 +50,16 @@ type disk struct {
 	image, container      string
 	// flashMode is nil when the request did not say.
 	flashMode *bool
+	// volumeGroup is set for an attached volume group, which has no size and no
+	// container here.
+	volumeGroup string
+}
+
+type gpu struct {
+	extID    string
+	deviceID int
+	// name and mode are those of the Model, filled in by checkReferences.
+	name, mode string
 }
 
 func newNIC(subnet string) nic { return nic{extID: uuid.NewString(), subnet: subnet} }
@@ -53,19 +68,29 @@ func newDisk(bus string, index int, size int64) disk {
 	return disk{extID: uuid.NewString(), diskExtID: uuid.NewString(), bus: bus, index: index, size: size}
 }
 
-func (m *machine) disksOn(bus string) int {
-	n := 0
-	for _, d := range m.disks {
-		if d.bus == bus {
-			n++
-		}
+// freePlace returns the first free index on a bus.
+func freePlace(disks []disk, bus string) int {
+	index := 0
+	for slices.ContainsFunc(disks, func(d disk) bool { return d.bus == bus && d.index == index }) {
+		index++
 	}
-	return n
+	return index
+}
+
+// clone returns a copy that can be changed without changing m.
+func (m *machine) clone() *machine {
+	c := *m
+	c.categories, c.nics, c.disks = slices.Clone(m.categories), slices.Clone(m.nics), slices.Clone(m.disks)
+	c.gpus, c.customAttributes = slices.Clone(m.gpus), slices.Clone(m.customAttributes)
+	return &c
 }
 
 func (m *machine) power(on bool) {
 	m.on = on
 	m.boots++
+	if !on {
+		m.host = ""
+	}
 }
 
 // document is the VM as the v4 API shows it. Whether a real Prism Central
@@ -97,7 +122,14 @@ func (m *machine) document() object {
 	for _, n := range m.nics {
 		nics = append(nics, n.document(m.booted))
 	}
-	doc["categories"], doc["disks"], doc["nics"] = categories, disks, nics
+	gpus := make([]object, 0, len(m.gpus))
+	for _, g := range m.gpus {
+		gpus = append(gpus, g.document())
+	}
+	doc["categories"], doc["disks"], doc["nics"], doc["gpus"] = categories, disks, nics, gpus
+	if m.host != "" {
+		doc["host"] = reference(vmPackage+"HostReference", m.host)
+	}
 	if m.timezone != "" {
 		doc["hardwareClockTimezone"] = m.timezone
 	}
@@ -130,6 +162,14 @@ func (m *machine) bootDocument() object {
 }
 
 func (d disk) document() object {
+	doc := typed(vmPackage+"Disk", object{
+		"extId":       d.extID,
+		"diskAddress": typed(vmPackage+"DiskAddress", object{"busType": d.bus, "index": d.index}),
+	})
+	if d.volumeGroup != "" {
+		doc["backingInfo"] = typed(vmPackage+"ADSFVolumeGroupReference", object{"volumeGroupExtId": d.volumeGroup})
+		return doc
+	}
 	backing := typed(vmPackage+"VmDisk", object{"diskExtId": d.diskExtID, "diskSizeBytes": d.size})
 	if d.container != "" {
 		backing["storageContainer"] = reference(vmPackage+"VmDiskContainerReference", d.container)
@@ -142,10 +182,13 @@ func (d disk) document() object {
 	if d.flashMode != nil {
 		backing["storageConfig"] = typed(vmPackage+"VmDiskStorageConfig", object{"isFlashModeEnabled": *d.flashMode})
 	}
-	return typed(vmPackage+"Disk", object{
-		"extId":       d.extID,
-		"diskAddress": typed(vmPackage+"DiskAddress", object{"busType": d.bus, "index": d.index}),
-		"backingInfo": backing,
+	doc["backingInfo"] = backing
+	return doc
+}
+
+func (g gpu) document() object {
+	return typed(vmPackage+"Gpu", object{
+		"extId": g.extID, "name": g.name, "deviceId": g.deviceID, "mode": g.mode, "vendor": gpuVendor,
 	})
 }
 
@@ -158,140 +201,4 @@ func (n nic) document(booted bool) object {
 		info["ipv4Config"] = typed(vmPackage+"Ipv4Config", object{"ipAddress": ipAddress(n.ip), "shouldAssignIp": true})
 	}
 	return typed(vmPackage+"Nic", object{"extId": n.extID, "networkInfo": info})
-}
-
-// checkReferences makes sure that all that a VM refers to exists, and fills in
-// what Prism Central chooses: the size of a disk cloned whole, its container.
-func (s *Server) checkReferences(m *machine) error {
-	element, ok := find(s.model.PrismElements, func(e PrismElement) bool { return e.ExtID == m.cluster })
-	if !ok {
-		return fmt.Errorf("cluster %q does not exist", m.cluster)
-	}
-	if m.project != "" && s.projectName(m.project) == "" {
-		return fmt.Errorf("project %q does not exist", m.project)
-	}
-	for _, id := range m.categories {
-		if s.categories[id] == nil {
-			return fmt.Errorf("category %q does not exist", id)
-		}
-	}
-	for _, n := range m.nics {
-		subnet, found := find(s.model.Subnets, func(x Subnet) bool { return x.ExtID == n.subnet })
-		if !found || !slices.Contains(subnet.PrismElements, element.Name) {
-			return fmt.Errorf("subnet %q does not exist on cluster %s", n.subnet, element.Name)
-		}
-	}
-	var errs []error
-	for i := range m.disks {
-		errs = append(errs, s.completeDisk(&m.disks[i], element))
-	}
-	return errors.Join(errs...)
-}
-
-func (s *Server) completeDisk(d *disk, element PrismElement) error {
-	if d.image != "" {
-		image, ok := find(s.model.Images, func(i Image) bool { return i.ExtID == d.image })
-		if !ok {
-			return fmt.Errorf("image %q does not exist", d.image)
-		}
-		if d.size == 0 {
-			d.size = image.SizeBytes
-		}
-	}
-	container, ok := find(s.model.StorageContainers, func(c StorageContainer) bool {
-		return c.PrismElement == element.Name && (d.container == "" || c.ExtID == d.container)
-	})
-	if !ok {
-		return fmt.Errorf("storage container %q does not exist on cluster %s", d.container, element.Name)
-	}
-	d.container = container.ExtID
-	return nil
-}
-
-// add makes a VM part of the server, with an address for each NIC.
-func (s *Server) add(m *machine) error {
-	if err := s.checkReferences(m); err != nil {
-		return err
-	}
-	taken := map[netip.Addr]bool{}
-	for i := range m.nics {
-		ip, err := s.freeAddress(m.nics[i].subnet, taken)
-		if err != nil {
-			return err
-		}
-		m.nics[i].ip = ip
-		taken[ip] = true
-	}
-	m.revision = s.nextRevision()
-	s.vms[m.extID] = m
-	return nil
-}
-
-func (s *Server) remove(m *machine) {
-	gone := s.view(m)
-	m.power(false)
-	delete(s.vms, m.extID)
-	if hook := s.options.OnDelete; hook != nil {
-		s.hooks.add(func() { hook(gone) })
-	}
-}
-
-// powerOn switches a VM on and lets it boot; one that is on stays as it is.
-func (s *Server) powerOn(m *machine) {
-	if m.on {
-		return
-	}
-	m.power(true)
-	boot := m.boots
-	s.after(s.options.BootDelay, func() {
-		if m.boots != boot {
-			return
-		}
-		m.booted = true
-		m.revision = s.nextRevision()
-		if hook := s.options.OnPowerOn; hook != nil {
-			up := s.view(m)
-			s.hooks.add(func() { hook(up) })
-		}
-	})
-}
-
-// addressesOf returns the addresses of a subnet that VMs hold.
-func (s *Server) addressesOf(subnet string) map[netip.Addr]bool {
-	held := map[netip.Addr]bool{}
-	for _, m := range s.vms {
-		for _, n := range m.nics {
-			if n.subnet == subnet {
-				held[n.ip] = true
-			}
-		}
-	}
-	return held
-}
-
-func (s *Server) freeAddress(subnetID string, taken map[netip.Addr]bool) (netip.Addr, error) {
-	subnet, _ := find(s.model.Subnets, func(n Subnet) bool { return n.ExtID == subnetID })
-	held := s.addressesOf(subnetID)
-	for ip := subnet.FirstIP; ip.IsValid() && ip.Compare(subnet.LastIP) <= 0; ip = ip.Next() {
-		if !held[ip] && !taken[ip] {
-			return ip, nil
-		}
-	}
-	return netip.Addr{}, fmt.Errorf("subnet %s has no free address", subnet.Name)
-}
-
-func poolSize(n Subnet) int {
-	size := 0
-	for ip := n.FirstIP; ip.IsValid() && ip.Compare(n.LastIP) <= 0; ip = ip.Next() {
-		size++
-	}
-	return size
-}
-
-func find[T any](items []T, is func(T) bool) (T, bool) {
-	if i := slices.IndexFunc(items, is); i >= 0 {
-		return items[i], true
-	}
-	var none T
-	return none, false
 }

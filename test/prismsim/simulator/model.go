@@ -1,74 +1,148 @@
 package simulator
 
 import (
-	"fmt"
 	"net/netip"
-	"slices"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Model is what a Prism Central holds when the simulator starts. Objects refer
 // to each other by name. An empty ExtID is derived from kind and name, so the
 // same Model has the same identifiers in every run.
 type Model struct {
-	PrismElements     []PrismElement
-	Subnets           []Subnet
-	Images            []Image
-	StorageContainers []StorageContainer
-	Projects          []Project
-	Categories        []Category
+	PrismCentral      PrismCentral       `json:"prismCentral,omitzero"`
+	PrismElements     []PrismElement     `json:"prismElements,omitempty"`
+	Subnets           []Subnet           `json:"subnets,omitempty"`
+	Images            []Image            `json:"images,omitempty"`
+	StorageContainers []StorageContainer `json:"storageContainers,omitempty"`
+	VolumeGroups      []VolumeGroup      `json:"volumeGroups,omitempty"`
+	Projects          []Project          `json:"projects,omitempty"`
+	Categories        []Category         `json:"categories,omitempty"`
 	// VMs exist from the start; their hooks are not called.
-	VMs []VM
+	VMs []VM `json:"vms,omitempty"`
+}
+
+// PrismCentral is what Prism Central says of itself. It shows up in the list of
+// clusters, too, with the function PRISM_CENTRAL.
+type PrismCentral struct {
+	// Name is "prism-central" when empty.
+	Name  string `json:"name,omitempty"`
+	ExtID string `json:"extId,omitempty"`
+	// Version is "7.5" when empty.
+	Version string `json:"version,omitempty"`
 }
 
 // PrismElement is a Nutanix cluster that Prism Central manages.
 type PrismElement struct {
-	Name, ExtID string
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
 	// AOSVersion is the software version it reports, such as "7.3".
-	AOSVersion string
+	AOSVersion string `json:"aosVersion,omitempty"`
+	// Unavailable means that Prism Central does not reach it: it says so, keeps
+	// what it knew, and every task on its VMs fails.
+	Unavailable bool `json:"unavailable,omitempty"`
+	// Hosts run its VMs. Without hosts there is room for everything.
+	Hosts []Host `json:"hosts,omitempty"`
+}
+
+// Host is a node of a Prism Element. A VM takes memory and GPUs of one host
+// while it is on; virtual CPUs are shared and never run out, as with AHV.
+type Host struct {
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
+	// Sockets, Cores and Threads are the totals of the host, not per socket.
+	Sockets int `json:"sockets,omitempty"`
+	Cores   int `json:"cores,omitempty"`
+	Threads int `json:"threads,omitempty"`
+	// MemoryBytes is all memory of the host, in bytes.
+	MemoryBytes int64 `json:"memoryBytes,omitempty"`
+	// Maintenance keeps VMs off the host.
+	Maintenance bool `json:"maintenance,omitempty"`
+	// GPUs are what VMs on the host can have.
+	GPUs []GPU `json:"gpus,omitempty"`
+}
+
+// The modes of a [GPU].
+const (
+	GPUPassthroughCompute  = "PASSTHROUGH_COMPUTE"
+	GPUPassthroughGraphics = "PASSTHROUGH_GRAPHICS"
+	GPUVirtual             = "VIRTUAL"
+)
+
+// GPU is a kind of GPU, and how many of it a host has.
+type GPU struct {
+	// Name is the device name, such as "NVIDIA A40".
+	Name string `json:"name"`
+	// DeviceID identifies the kind; it is the same on all hosts.
+	DeviceID int `json:"deviceId"`
+	// Mode is one of the constants; empty means [GPUPassthroughCompute].
+	Mode string `json:"mode,omitempty"`
+	// Count is how many VMs can have one at the same time.
+	Count int `json:"count"`
 }
 
 // Subnet is a VLAN with one pool of managed IPv4 addresses.
 type Subnet struct {
-	Name, ExtID string
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
 	// VLAN is the network identifier, 0 to 4095.
-	VLAN int
+	VLAN int `json:"vlan,omitempty"`
 	// PrismElements are the names of the clusters that offer the subnet.
-	PrismElements []string
+	PrismElements []string `json:"prismElements"`
 	// Network and Gateway are what a guest would configure.
-	Network netip.Prefix
-	Gateway netip.Addr
+	Network netip.Prefix `json:"network"`
+	Gateway netip.Addr   `json:"gateway"`
 	// FirstIP and LastIP bound the pool, both included.
-	FirstIP, LastIP netip.Addr
+	FirstIP netip.Addr `json:"firstIP"`
+	LastIP  netip.Addr `json:"lastIP"`
 }
 
-// Image is a disk image that every Prism Element holds a copy of.
+// Image is a disk image.
 type Image struct {
-	Name, ExtID string
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
 	// SizeBytes is the size of the image, in bytes.
-	SizeBytes int64
+	SizeBytes int64 `json:"sizeBytes,omitempty"`
+	// SHA256 is its checksum in hexadecimal, or empty.
+	SHA256 string `json:"sha256,omitempty"`
+	// PrismElements are the names of the clusters that hold a copy; empty means
+	// all. A VM cannot be made elsewhere.
+	PrismElements []string `json:"prismElements,omitempty"`
 	// CreateTime orders images for clients that want the newest.
-	CreateTime time.Time
+	CreateTime time.Time `json:"createTime,omitzero"`
 }
 
 // StorageContainer is where one Prism Element keeps disks.
 type StorageContainer struct {
-	Name, ExtID string
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
 	// PrismElement is the name of the cluster that it belongs to.
-	PrismElement string
+	PrismElement string `json:"prismElement"`
+	// CapacityBytes is shared by the full sizes of all disks in it, thin
+	// provisioning or not; 0 means that it never fills up and that Prism Central
+	// has no figures of it.
+	CapacityBytes int64 `json:"capacityBytes,omitempty"`
+}
+
+// VolumeGroup is storage that can be attached to VMs, as a CSI driver does.
+type VolumeGroup struct {
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
+	// PrismElement is the name of the cluster that it belongs to.
+	PrismElement string `json:"prismElement"`
 }
 
 // Project is a Prism Central project, known to the v3 API only.
 type Project struct {
-	Name, ExtID string
+	Name  string `json:"name"`
+	ExtID string `json:"extId,omitempty"`
 }
 
 // Category is a key and a value that can be put on a VM.
 type Category struct {
-	Key, Value, ExtID string
-	Description       string
+	Key         string `json:"key"`
+	Value       string `json:"value"`
+	ExtID       string `json:"extId,omitempty"`
+	Description string `json:"description,omitempty"`
 }
 
 // The power states of a [VM].
@@ -86,128 +160,73 @@ const (
 
 // VM is a virtual machine as its owner sees it.
 type VM struct {
-	Name string
+	Name string `json:"name"`
 	// ExtID identifies the VM; empty in a Model means a fresh one.
-	ExtID string
+	ExtID string `json:"extId,omitempty"`
 	// PrismElement is the name of the cluster that the VM runs on.
-	PrismElement string
+	PrismElement string `json:"prismElement"`
 	// Subnets are the names of the networks of its NICs, in order.
-	Subnets []string
+	Subnets []string `json:"subnets,omitempty"`
 	// Sockets and CoresPerSocket multiply to the number of vCPUs.
-	Sockets, CoresPerSocket int
+	Sockets        int `json:"sockets"`
+	CoresPerSocket int `json:"coresPerSocket"`
 	// MemoryBytes is its memory, in bytes.
-	MemoryBytes int64
+	MemoryBytes int64 `json:"memoryBytes"`
 	// DiskBytes is the size of the system disk, in bytes.
-	DiskBytes int64
+	DiskBytes int64 `json:"diskBytes,omitempty"`
 	// Image is the name of the image that the system disk was cloned from.
-	Image string
+	Image string `json:"image,omitempty"`
+	// StorageContainer is the name of the container of the system disk; empty
+	// means the first one of the cluster.
+	StorageContainer string `json:"storageContainer,omitempty"`
+	// DataDisks are the disks besides the system disk, in order.
+	DataDisks []Disk `json:"dataDisks,omitempty"`
+	// GPUs are the names of its GPUs.
+	GPUs []string `json:"gpus,omitempty"`
+	// VolumeGroups are the names of what is attached to it.
+	VolumeGroups []string `json:"volumeGroups,omitempty"`
 	// Project is the name of its project, or empty.
-	Project string
+	Project string `json:"project,omitempty"`
 	// Categories are "key=value", sorted.
-	Categories []string
+	Categories []string `json:"categories,omitempty"`
 	// BootType is [BootUEFI], [BootLegacy] or empty.
-	BootType string
+	BootType string `json:"bootType,omitempty"`
 	// PowerState is [PowerOn] or [PowerOff]; empty in a Model means off.
-	PowerState string
+	PowerState string `json:"powerState,omitempty"`
 	// CustomAttributes are free strings; CAPX keeps "providerid:<uuid>" there.
-	CustomAttributes []string
+	CustomAttributes []string `json:"customAttributes,omitempty"`
 	// UserData is the decoded cloud-init document, Metadata its meta-data.
-	UserData, Metadata string
+	UserData string `json:"userData,omitempty"`
+	Metadata string `json:"metadata,omitempty"`
 
 	// The rest is set by the server and ignored in a Model.
 
 	// IP is the address of the first NIC, empty until the VM has booted once.
-	IP string
+	IP string `json:"-"`
+	// Host is the name of the host that it runs on, empty while it is off or
+	// when the cluster has no hosts.
+	Host string `json:"-"`
 	// ClusterExtID, SubnetExtIDs, ImageExtID and ProjectExtID are the
 	// identifiers behind the names above.
-	ClusterExtID string
-	SubnetExtIDs []string
-	ImageExtID   string
-	ProjectExtID string
+	ClusterExtID string   `json:"-"`
+	SubnetExtIDs []string `json:"-"`
+	ImageExtID   string   `json:"-"`
+	ProjectExtID string   `json:"-"`
 }
 
-// DefaultModel is a small site: two Prism Elements that share two subnets of
-// 512 addresses each, images for a few Kubernetes versions, one storage
-// container on each cluster, one project and three categories.
-func DefaultModel() Model {
-	elements := []string{"PE-1", "PE-2"}
-	return Model{
-		PrismElements: []PrismElement{
-			{Name: "PE-1", AOSVersion: "7.3"},
-			{Name: "PE-2", AOSVersion: "7.3"},
-		},
-		Subnets: []Subnet{defaultSubnet(101, elements), defaultSubnet(102, elements)},
-		Images: []Image{
-			defaultImage("ubuntu-24.04-kube-v1.32.8", 1),
-			defaultImage("ubuntu-24.04-kube-v1.33.4", 2),
-			defaultImage("ubuntu-24.04-kube-v1.33.5", 3),
-			defaultImage("ubuntu-24.04-kube-v1.34.1", 4),
-			defaultImage("ubuntu-24.04-kube-v1.34.2", 5),
-			defaultImage("ubuntu-22.04-kube-v1.33.4", 6),
-		},
-		StorageContainers: []StorageContainer{
-			{Name: "default-container", PrismElement: "PE-1"},
-			{Name: "default-container", PrismElement: "PE-2"},
-		},
-		Projects: []Project{{Name: "platform"}},
-		Categories: []Category{
-			{Key: "Environment", Value: "Production"},
-			{Key: "Environment", Value: "Staging"},
-			{Key: "Team", Value: "Platform"},
-		},
-	}
-}
+// Disk is a data disk of a [VM].
+type Disk struct {
+	// SizeBytes is its size, in bytes.
+	SizeBytes int64 `json:"sizeBytes"`
+	// StorageContainer is a name; empty means the first one of the cluster.
+	StorageContainer string `json:"storageContainer,omitempty"`
+	// Bus is SCSI, IDE, PCI, SATA or SPAPR, Index the place on it. A disk
+	// without a Bus gets the next free place on the SCSI bus.
+	Bus   string `json:"bus,omitempty"`
+	Index int    `json:"index,omitempty"`
+	// Flash is true when the disk is pinned to flash storage.
+	Flash bool `json:"flash,omitempty"`
 
-func defaultSubnet(vlan byte, elements []string) Subnet {
-	return Subnet{
-		Name:          fmt.Sprintf("vlan-%d", vlan),
-		VLAN:          int(vlan),
-		PrismElements: elements,
-		Network:       netip.PrefixFrom(netip.AddrFrom4([4]byte{10, vlan, 0, 0}), 22),
-		Gateway:       netip.AddrFrom4([4]byte{10, vlan, 0, 1}),
-		FirstIP:       netip.AddrFrom4([4]byte{10, vlan, 1, 0}),
-		LastIP:        netip.AddrFrom4([4]byte{10, vlan, 2, 255}),
-	}
-}
-
-func defaultImage(name string, day int) Image {
-	return Image{Name: name, SizeBytes: 4 << 30, CreateTime: time.Date(2025, time.October, day, 0, 0, 0, 0, time.UTC)}
-}
-
-// withIDs returns a copy in which every object but VMs has an ExtID.
-func (m Model) withIDs() Model {
-	m.PrismElements = slices.Clone(m.PrismElements)
-	for i := range m.PrismElements {
-		m.PrismElements[i].ExtID = orID(m.PrismElements[i].ExtID, "cluster", m.PrismElements[i].Name)
-	}
-	m.Subnets = slices.Clone(m.Subnets)
-	for i := range m.Subnets {
-		m.Subnets[i].ExtID = orID(m.Subnets[i].ExtID, "subnet", m.Subnets[i].Name)
-	}
-	m.Images = slices.Clone(m.Images)
-	for i := range m.Images {
-		m.Images[i].ExtID = orID(m.Images[i].ExtID, "image", m.Images[i].Name)
-	}
-	m.StorageContainers = slices.Clone(m.StorageContainers)
-	for i := range m.StorageContainers {
-		c := &m.StorageContainers[i]
-		c.ExtID = orID(c.ExtID, "storage-container", c.PrismElement+"/"+c.Name)
-	}
-	m.Projects = slices.Clone(m.Projects)
-	for i := range m.Projects {
-		m.Projects[i].ExtID = orID(m.Projects[i].ExtID, "project", m.Projects[i].Name)
-	}
-	m.Categories = slices.Clone(m.Categories)
-	for i := range m.Categories {
-		c := &m.Categories[i]
-		c.ExtID = orID(c.ExtID, "category", c.Key+"="+c.Value)
-	}
-	return m
-}
-
-func orID(given, kind, name string) string {
-	if given != "" {
-		return given
-	}
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("prismsim:"+kind+"/"+name)).String()
+	// ExtID is set by the server; it tells disks apart when a VM is edited.
+	ExtID string `json:"-"`
 }

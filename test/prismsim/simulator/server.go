@@ -92,6 +92,9 @@ func New(o Options) *Server {
 }
 
 func (s *Server) load() error {
+	if err := s.model.check(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
 	for _, c := range s.model.Categories {
 		s.categories[c.ExtID] = &category{Category: c, revision: s.nextRevision()}
 	}
@@ -156,7 +159,7 @@ type request struct {
 type handler func(r *request) (reply, error)
 
 func (s *Server) routes() {
-	for _, namespace := range []string{"prism", "vmm", "clustermgmt", "networking"} {
+	for _, namespace := range []string{"prism", "vmm", "clustermgmt", "networking", "volumes"} {
 		s.route("OPTIONS /api/"+namespace+"/unversioned/info", s.serve(s.version, plain))
 	}
 	s.configRoutes()

@@ -2,13 +2,14 @@ package simulator
 
 import "net/http"
 
-// v3Routes serves the two parts of the v3 API that are still in use: the login
-// and the projects, which have no v4 API.
+// v3Routes serves the parts of the v3 API that are still in use: the login, the
+// projects, which have no v4 API, and the version.
 func (s *Server) v3Routes() {
 	const base = "/api/nutanix/v3"
 	s.route("GET "+base+"/users/me", s.serve(s.me, plain))
 	s.route("POST "+base+"/projects/list", s.serve(s.listProjects, plain))
 	s.route("GET "+base+"/projects/{uuid}", s.serve(s.getProject, plain))
+	s.route("GET "+base+"/prism_central", s.serve(s.prismCentral, plain))
 }
 
 func (s *Server) me(r *request) (reply, error) {
@@ -19,6 +20,13 @@ func (s *Server) me(r *request) (reply, error) {
 		"spec":        object{"resources": object{}},
 		"metadata":    object{"kind": "user", "uuid": orID("", "user", r.session.User)},
 	}), err
+}
+
+func (s *Server) prismCentral(r *request) (reply, error) {
+	_, err := queryOptions(r)
+	return answer(http.StatusOK, object{"resources": object{
+		"type": "PC", "version": s.model.PrismCentral.Version, "cluster_uuid": s.model.PrismCentral.ExtID,
+	}}), err
 }
 
 // v3Page is the number of projects that are listed unless asked otherwise.

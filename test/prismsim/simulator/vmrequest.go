@@ -3,6 +3,7 @@ package simulator
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
 )
@@ -13,7 +14,7 @@ type typedRequest struct {
 }
 
 // vmRequest is the part of the SDK's Vm that can be created here. Other fields
-// (GPUs, CD-ROMs, NIC models, …) are refused by [decode].
+// (CD-ROMs, NIC models, …) are refused by [decode].
 type vmRequest struct {
 	typedRequest
 	Name                          string
@@ -25,6 +26,7 @@ type vmRequest struct {
 	Project                       refRequest
 	Nics                          []nicRequest
 	Disks                         []diskRequest
+	Gpus                          []gpuRequest
 	BootConfig                    *bootRequest
 	GuestCustomization            *guestRequest
 	CustomAttributes              []string
@@ -68,6 +70,12 @@ type diskRequest struct {
 	}
 }
 
+type gpuRequest struct {
+	typedRequest
+	Name, Mode, Vendor string
+	DeviceID           int
+}
+
 type bootRequest struct {
 	typedRequest
 	BootOrder []string
@@ -85,6 +93,9 @@ type guestRequest struct {
 		}
 	}
 }
+
+// buses are those that the SDK knows.
+var buses = []string{"SCSI", "IDE", "PCI", "SATA", "SPAPR"}
 
 const vmPackage = "vmm.v4.ahv.config."
 
@@ -109,6 +120,9 @@ func (v vmRequest) machine() (*machine, error) {
 			return nil, err
 		}
 	}
+	for _, g := range v.Gpus {
+		m.gpus = append(m.gpus, gpu{extID: uuid.NewString(), deviceID: g.DeviceID})
+	}
 	if err := v.BootConfig.addTo(m); err != nil {
 		return nil, err
 	}
@@ -120,9 +134,12 @@ func (d diskRequest) addTo(m *machine) error {
 		return err
 	}
 	// Without an address the next free place on the SCSI bus is taken.
-	added := newDisk("SCSI", m.disksOn("SCSI"), d.BackingInfo.DiskSizeBytes)
+	added := newDisk("SCSI", freePlace(m.disks, "SCSI"), d.BackingInfo.DiskSizeBytes)
 	if d.DiskAddress != nil {
 		added.bus, added.index = d.DiskAddress.BusType, d.DiskAddress.Index
+		if !slices.Contains(buses, added.bus) {
+			return invalid(http.StatusBadRequest, "bus %q is none of %v", added.bus, buses)
+		}
 	}
 	if source := d.BackingInfo.DataSource; source != nil {
 		if err := wantType(source.Reference.ObjectType, "ImageReference"); err != nil {

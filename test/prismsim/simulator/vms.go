@@ -16,10 +16,13 @@ func (s *Server) vmRoutes() {
 	s.v4("GET "+base, pkg+"ListVmsApiResponse", s.listVMs)
 	s.v4("POST "+base, pkg+"CreateVmApiResponse", s.createVM)
 	s.v4("GET "+base+"/{extId}", pkg+"GetVmApiResponse", s.getVM)
+	s.v4("PUT "+base+"/{extId}", pkg+"UpdateVmApiResponse", s.onVM(s.updateVM))
 	s.v4("DELETE "+base+"/{extId}", pkg+"DeleteVmApiResponse", s.onVM(s.deleteVM))
 	s.v4("POST "+base+"/{extId}/$actions/power-on", pkg+"PowerOnVmApiResponse", s.onVM(s.powerOnVM))
 	s.v4("POST "+base+"/{extId}/$actions/power-off", pkg+"PowerOffVmApiResponse", s.onVM(s.powerOffVM))
 	s.v4("POST "+base+"/{extId}/$actions/add-custom-attributes", pkg+"AddVmCustomAttributesApiResponse", s.onVM(s.addCustomAttributes))
+	s.v4("POST "+base+"/{extId}/$actions/associate-categories", pkg+"AssociateCategoriesApiResponse", s.onVM(s.associateCategories))
+	s.v4("POST "+base+"/{extId}/$actions/disassociate-categories", pkg+"DisassociateCategoriesApiResponse", s.onVM(s.disassociateCategories))
 }
 
 func (s *Server) listVMs(r *request) (reply, error) {
@@ -30,10 +33,10 @@ func (s *Server) listVMs(r *request) (reply, error) {
 	return list(r, docs, vmSchema)
 }
 
-// sortedVMs returns the VMs by name; names need not be unique.
+// sortedVMs returns the VMs in the order in which they were made.
 func (s *Server) sortedVMs() []*machine {
 	return slices.SortedFunc(maps.Values(s.vms), func(a, b *machine) int {
-		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.extID, b.extID))
+		return cmp.Or(cmp.Compare(a.created, b.created), strings.Compare(a.extID, b.extID))
 	})
 }
 
@@ -65,7 +68,12 @@ func (s *Server) createVM(r *request) (reply, error) {
 	if err := s.checkReferences(m); err != nil {
 		return reply{}, invalid(http.StatusUnprocessableEntity, "VM %q: %v", m.name, err)
 	}
-	return s.start("kVmCreate", m.extID, func() error { return s.add(m) }), nil
+	return s.start("kVmCreate", m.extID, func() error {
+		if err := s.reachable(m.cluster); err != nil {
+			return err
+		}
+		return s.add(m)
+	}), nil
 }
 
 // onVM finds the VM of a changing request and checks its If-Match.
@@ -85,34 +93,48 @@ func (s *Server) onVM(change func(r *request, m *machine) (reply, error)) handle
 	}
 }
 
-// startOn starts a task that fails when the VM is gone by the time it is done.
-func (s *Server) startOn(operation string, m *machine, work func()) reply {
+// startOn starts a task that fails when the VM is gone by the time it is done, or
+// its cluster is out of reach.
+func (s *Server) startOn(operation string, m *machine, work func() error) reply {
 	return s.start(operation, m.extID, func() error {
 		if s.vms[m.extID] != m {
 			return fmt.Errorf("VM %s was deleted", m.extID)
 		}
-		work()
+		if err := s.reachable(m.cluster); err != nil {
+			return err
+		}
+		if err := work(); err != nil {
+			return err
+		}
 		m.revision = s.nextRevision()
 		return nil
 	})
 }
 
+// done makes work that cannot fail into the work of a task.
+func done(work func()) func() error {
+	return func() error {
+		work()
+		return nil
+	}
+}
+
 func (s *Server) deleteVM(_ *request, m *machine) (reply, error) {
-	return s.startOn("kVmDelete", m, func() { s.remove(m) }), nil
+	return s.startOn("kVmDelete", m, done(func() { s.remove(m) })), nil
 }
 
 func (s *Server) powerOnVM(r *request, m *machine) (reply, error) {
 	if err := withoutBody(r); err != nil {
 		return reply{}, err
 	}
-	return s.startOn("kVmPowerOn", m, func() { s.powerOn(m) }), nil
+	return s.startOn("kVmPowerOn", m, func() error { return s.powerOn(m) }), nil
 }
 
 func (s *Server) powerOffVM(r *request, m *machine) (reply, error) {
 	if err := withoutBody(r); err != nil {
 		return reply{}, err
 	}
-	return s.startOn("kVmPowerOff", m, func() { m.power(false) }), nil
+	return s.startOn("kVmPowerOff", m, done(func() { m.power(false) })), nil
 }
 
 func (s *Server) addCustomAttributes(r *request, m *machine) (reply, error) {
@@ -123,13 +145,56 @@ func (s *Server) addCustomAttributes(r *request, m *machine) (reply, error) {
 	if err := decode(r.body, &wanted); err != nil {
 		return reply{}, err
 	}
-	return s.startOn("kVmAddCustomAttributes", m, func() {
+	return s.startOn("kVmAddCustomAttributes", m, done(func() {
 		for _, attribute := range wanted.CustomAttributes {
 			if !slices.Contains(m.customAttributes, attribute) {
 				m.customAttributes = append(m.customAttributes, attribute)
 			}
 		}
-	}), nil
+	})), nil
+}
+
+func (s *Server) associateCategories(r *request, m *machine) (reply, error) {
+	ids, err := s.categoriesOf(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.startOn("kVmAssociateCategories", m, done(func() {
+		for _, id := range ids {
+			if !slices.Contains(m.categories, id) {
+				m.categories = append(m.categories, id)
+			}
+		}
+	})), nil
+}
+
+func (s *Server) disassociateCategories(r *request, m *machine) (reply, error) {
+	ids, err := s.categoriesOf(r)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.startOn("kVmDisassociateCategories", m, done(func() {
+		m.categories = slices.DeleteFunc(m.categories, func(id string) bool { return slices.Contains(ids, id) })
+	})), nil
+}
+
+// categoriesOf reads the categories of a request; they must exist.
+func (s *Server) categoriesOf(r *request) ([]string, error) {
+	var wanted struct {
+		typedRequest
+		Categories []refRequest
+	}
+	if err := decode(r.body, &wanted); err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(wanted.Categories))
+	for _, c := range wanted.Categories {
+		if s.categories[c.ExtID] == nil {
+			return nil, invalid(http.StatusUnprocessableEntity, "category %q does not exist", c.ExtID)
+		}
+		ids = append(ids, c.ExtID)
+	}
+	return ids, nil
 }
 
 func withoutBody(r *request) error {

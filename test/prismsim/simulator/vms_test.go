@@ -307,7 +307,7 @@ func TestEditVM(t *testing.T) {
 	want := before
 	want.MemoryBytes, want.Sockets, want.Project = 8<<30, 8, "platform"
 	want.Categories, want.PowerState, want.IP = []string{"Environment=Staging", "Team=Platform"}, simulator.PowerOn, "10.101.1.0"
-	ignore := cmpopts.IgnoreFields(simulator.VM{}, "ProjectExtID")
+	ignore := cmpopts.IgnoreFields(simulator.VM{}, "ProjectExtID", "Host")
 	if diff := cmp.Diff(want, s.VMs()[0], ignore); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -319,7 +319,7 @@ func TestEditVM(t *testing.T) {
 	for name, edit := range map[string]func(*simulator.VM){
 		"Image":      func(v *simulator.VM) { v.Image = "ubuntu-22.04-kube-v1.33.4" },
 		"ExtID":      func(v *simulator.VM) { v.ExtID = "x" },
-		"Subnet":     func(v *simulator.VM) { v.Subnets[0] = "vlan-102" },
+		"Subnet":     func(v *simulator.VM) { v.Name, v.Subnets[0] = "b", "vlan-9" },
 		"Category":   func(v *simulator.VM) { v.Name, v.Categories = "b", []string{"No=Such"} },
 		"PowerState": func(v *simulator.VM) { v.Name, v.PowerState = "b", "PAUSED" },
 		"Shrink":     func(v *simulator.VM) { v.DiskBytes-- },

@@ -1,0 +1,108 @@
+package prism
+
+import (
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// session is what Prism Central gave us for the password: cookies. The SDKs never see them.
+type session struct {
+	mu      sync.Mutex
+	cookies map[string]string
+	// spent are cookies of former sessions, still hidden from messages.
+	spent []string
+}
+
+// header is what to send instead of the password; empty when there is no session.
+func (s *session) header() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pairs := make([]string, 0, len(s.cookies))
+	for _, name := range slices.Sorted(maps.Keys(s.cookies)) {
+		pairs = append(pairs, name+"="+s.cookies[name])
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// keep takes the cookies of an answer.
+func (s *session) keep(given []*http.Cookie) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range given {
+		if old, had := s.cookies[c.Name]; had && old != c.Value {
+			s.retire(old)
+			delete(s.cookies, c.Name)
+		}
+		if c.MaxAge < 0 || c.Value == "" {
+			continue
+		}
+		if s.cookies == nil {
+			s.cookies = map[string]string{}
+		}
+		s.cookies[c.Name] = c.Value
+	}
+}
+
+// forget ends the session that the header stands for, unless a newer one has begun.
+func (s *session) forget(header string) {
+	if s.header() != header {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, value := range s.cookies {
+		s.retire(value)
+	}
+	s.cookies = nil
+}
+
+// maxSpent is more than the sessions that requests under way can still speak of.
+const maxSpent = 16
+
+func (s *session) retire(value string) {
+	s.spent = append(s.spent, value)
+	if len(s.spent) > maxSpent {
+		s.spent = s.spent[1:]
+	}
+}
+
+func (s *session) values() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(slices.Collect(maps.Values(s.cookies)), s.spent...)
+}
+
+// maxForeign bounds what we repeat of words that are not ours, in characters.
+const maxForeign = 300
+
+// hide makes foreign text fit for a message: without our secrets, in one line, short.
+func (g *gate) hide(text string) string {
+	secrets := append(g.session.values(), g.secrets...)
+	// The longest first: one may be part of another.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[hidden]")
+		}
+	}
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+	if runes := []rune(text); len(runes) > maxForeign {
+		text = string(runes[:maxForeign]) + "…"
+	}
+	return text
+}
+
+// secretsOf are the forms in which a password may come back to us.
+func secretsOf(username, password string) []string {
+	pair := []byte(username + ":" + password)
+	return []string{
+		password, url.QueryEscape(password), url.PathEscape(password),
+		base64.StdEncoding.EncodeToString(pair), base64.RawURLEncoding.EncodeToString(pair),
+		base64.StdEncoding.EncodeToString([]byte(password)),
+	}
+}

@@ -1,0 +1,103 @@
+package drift
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/refract-dev/refract/render/site"
+)
+
+// resolveElement returns the ExtID of a Prism Element, or nothing unless exactly one is meant.
+func (x index) resolveElement(id site.ID) string {
+	if !x.Site.Knows(site.PartElements) {
+		return ""
+	}
+	if found := x.Site.FindElements(id); len(found) == 1 {
+		return found[0].ExtID
+	}
+	return ""
+}
+
+// resolveSubnet returns the ExtID of a wanted subnet, or nothing unless exactly one is meant. It is looked up on the
+// wanted Prism Element, where CAPX looked.
+func (c *comparison) resolveSubnet(id site.ID) string {
+	if id.UUID != "" {
+		return id.UUID
+	}
+	if !c.Site.Knows(site.PartSubnets) || c.element == "" {
+		return ""
+	}
+	if found := c.Site.FindSubnets(id, c.element); len(found) == 1 {
+		return found[0].ExtID
+	}
+	return ""
+}
+
+func (c *comparison) wantedSubnet(id site.ID) string {
+	return or(c.subnetName(c.resolveSubnet(id)), id.String())
+}
+
+// Names of entities by ExtID; empty when not known.
+
+func (x index) elementName(extID string) string {
+	found := x.Site.FindElements(site.ID{UUID: extID})
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0].Name
+}
+
+func (x index) subnetName(extID string) string {
+	found := x.Site.FindSubnets(site.ID{UUID: extID}, "")
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0].Name
+}
+
+func (x index) projectName(extID string) string {
+	found := x.Site.FindProjects(site.ID{UUID: extID})
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0].Name
+}
+
+func (x index) containerName(extID string) string {
+	for _, k := range x.Site.Containers {
+		if k.ExtID == extID {
+			return k.Name
+		}
+	}
+	return ""
+}
+
+// profiles are the names of GPU profiles with a device id, on the VM's Prism Element.
+func (c *comparison) profiles(device int64) []string {
+	if !c.Site.Knows(site.PartGPUs) {
+		return nil
+	}
+	var out []string
+	for _, e := range c.Site.Elements {
+		for _, p := range e.GPUs {
+			if e.ExtID == c.vm.Element && p.DeviceID == device {
+				out = append(out, p.Name)
+			}
+		}
+	}
+	return out
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+const mebibyte = 1 << 20
+
+// sameSize compares to the MiB.
+func sameSize(a, b int64) bool { return a-b < mebibyte && b-a < mebibyte }
+
+// quantity writes a size as people do in files.
+func quantity(bytes int64) string { return resource.NewQuantity(bytes, resource.BinarySI).String() }

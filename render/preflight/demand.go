@@ -1,0 +1,140 @@
+package preflight
+
+import (
+	"slices"
+
+	"github.com/refract-dev/refract/render/site"
+)
+
+// demand is what machines of a group take on one Prism Element, on top of what is there, while the rollout is at its
+// peak: those that are added, those that surge, and what those that are replaced grow by.
+type demand struct {
+	group   group
+	place   place
+	element site.Element
+	// added machines, and those that surge, which may come to any place of the group. again: another demand counts the
+	// surge for this Prism Element already.
+	added, surging int
+	again          bool
+	// grown are the virtual CPUs and bytes by which replaced machines grow.
+	grown size
+}
+
+// size of machines.
+type size struct{ vcpus, memory, storage int64 }
+
+func (s size) plus(o size, times int) size {
+	n := int64(times)
+	return size{s.vcpus + n*o.vcpus, s.memory + n*o.memory, s.storage + n*o.storage}
+}
+
+// size of one machine of the group, its disks at full size.
+func (g *group) size() size {
+	s := size{g.spec.Sockets * max(1, g.spec.CoresPerSocket), g.spec.MemoryBytes, g.spec.SystemDiskBytes}
+	for _, d := range g.spec.DataDisks {
+		s.storage += d.SizeBytes
+	}
+	return s
+}
+
+// total is the peak.
+func (d demand) total() size { return d.grown.plus(d.group.size(), d.machines()) }
+
+// machines that come to the Prism Element at the peak.
+func (d demand) machines() int {
+	if d.again {
+		return d.added
+	}
+	return d.added + d.surging
+}
+
+// demands says where n machines of a group come, and how many at a time. Which of them are replaced is told by the VMs
+// that the group has; if those are not known, all are, so that nothing is called short without reason.
+func (c *checks) demands(g group, n int) []demand {
+	out := c.placed(g)
+	if len(out) == 0 {
+		return nil
+	}
+	have, added := c.machinesOf(g), n
+	switch {
+	case !c.Site.Knows(site.PartVMs) && !c.New:
+		added = 0
+	case len(have) > 0:
+		added = min(n, max(0, g.replicas-len(have)))
+	}
+	spread(out, have, added)
+	if n > added {
+		replace(out, have, min(n-added, g.surge))
+	}
+	return out
+}
+
+// placed are the places of a group that are known.
+func (c *checks) placed(g group) []demand {
+	if !c.knows(site.PartElements, CheckMemory, Capacity, g.sizeField()) {
+		return nil
+	}
+	var out []demand
+	for _, p := range g.places {
+		if found := c.Site.FindElements(p.element); len(found) == 1 {
+			again := slices.ContainsFunc(out, func(d demand) bool { return d.element.ExtID == found[0].ExtID })
+			out = append(out, demand{group: g, place: p, element: found[0], again: again})
+		}
+	}
+	return out
+}
+
+// spread adds machines where the fewest are, as Cluster API does.
+func spread(places []demand, have []site.VM, added int) {
+	count := make([]int, len(places))
+	for _, vm := range have {
+		count[holder(places, vm)]++
+	}
+	for range added {
+		i := slices.Index(count, slices.Min(count))
+		count[i]++
+		places[i].added++
+	}
+}
+
+// replace lets machines surge at any of the places, and grow where they are.
+func replace(places []demand, have []site.VM, surging int) {
+	for i := range places {
+		places[i].surging = surging
+	}
+	for _, vm := range have {
+		i := holder(places, vm)
+		places[i].grown = places[i].grown.plus(growth(places[i].group.size(), vm), 1)
+	}
+}
+
+// holder is the place that a VM is at; the first, if at none of them.
+func holder(places []demand, vm site.VM) int {
+	return max(0, slices.IndexFunc(places, func(d demand) bool { return d.element.ExtID == vm.Element }))
+}
+
+// machinesOf are the VMs that a group has now.
+func (c *checks) machinesOf(g group) []site.VM {
+	var out []site.VM
+	for _, vm := range c.Site.VMs {
+		if c.owned(vm) && g.machineName(vm.Name) {
+			out = append(out, vm)
+		}
+	}
+	return out
+}
+
+// growth is what a machine of this size takes more than a VM that it replaces, and nothing less.
+func growth(s size, vm site.VM) size {
+	now := size{vm.Sockets * vm.CoresPerSocket, vm.MemoryBytes, 0}
+	if !running(vm) {
+		now = size{}
+	}
+	for _, d := range vm.Disks {
+		now.storage += d.SizeBytes
+	}
+	return size{max(0, s.vcpus-now.vcpus), max(0, s.memory-now.memory), max(0, s.storage-now.storage)}
+}
+
+// running says whether a VM takes CPU and memory: all but those that are off, since Prism Central is not always sure.
+func running(vm site.VM) bool { return vm.Power != site.PowerOff }
