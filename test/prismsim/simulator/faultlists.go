@@ -88,7 +88,7 @@ func (s *Server) spoilTask(t *task, struck *Rule) bool {
 		t.status = taskRunning
 		return true
 	case EffectUnreachable:
-		t.status, t.failure = taskFailed, "Cluster "+f.Element+" is not reachable from Prism Central"
+		t.status, t.failure = taskFailed, "cluster "+f.Element+" is not reachable from Prism Central"
 	case EffectTaskNoText:
 		t.status, t.noText = taskFailed, true
 	default:

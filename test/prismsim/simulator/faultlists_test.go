@@ -108,7 +108,7 @@ func TestTasksThatFail(t *testing.T) {
 		"Endless":     {simulator.Fault{Effect: simulator.EffectTaskEndless}, "RUNNING", "", 0},
 		"Element":     {simulator.Fault{Effect: simulator.EffectTaskFailed, Element: "PE-1", Message: "x"}, "FAILED", "x", 1},
 		"OtherVM":     {simulator.Fault{Effect: simulator.EffectTaskFailed, VM: "edge-02"}, "SUCCEEDED", "", 0},
-		"Unreachable": {simulator.Fault{Effect: simulator.EffectUnreachable, Element: "PE-1"}, "FAILED", "Cluster PE-1 is not reachable from Prism Central", 1},
+		"Unreachable": {simulator.Fault{Effect: simulator.EffectUnreachable, Element: "PE-1"}, "FAILED", "cluster PE-1 is not reachable from Prism Central", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -78,8 +78,9 @@ const (
 	EffectAppear Effect = "VMAppears"
 )
 
-// EffectUnreachable takes the Prism Element named in Element away: it is not
-// available, and tasks of its VMs fail. Each of those tasks is a hit.
+// EffectUnreachable takes the Prism Element named in Element away, as
+// [Server.SetElementAvailable] does. Each task that is started meanwhile on its
+// VMs fails, and is a hit.
 const EffectUnreachable Effect = "ElementUnreachable"
 
 // stage is where an effect takes hold.
