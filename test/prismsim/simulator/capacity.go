@@ -148,7 +148,7 @@ func (s *Server) checkStorage(m *machine) error {
 // reachable fails for a cluster that Prism Central does not reach.
 func (s *Server) reachable(clusterExtID string) error {
 	element, ok := find(s.model.PrismElements, func(e PrismElement) bool { return e.ExtID == clusterExtID })
-	if ok && element.Unavailable {
+	if ok && s.away(element) {
 		return fmt.Errorf("cluster %s is not reachable from Prism Central", element.Name)
 	}
 	return nil

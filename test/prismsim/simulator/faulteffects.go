@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -195,12 +196,10 @@ func (s *Server) elementName(extID string) string {
 	return e.Name
 }
 
-// unreachable says whether a fault has taken a Prism Element away.
-func (s *Server) unreachable(element string) bool {
-	for _, rule := range s.rules {
-		if rule.fault.Effect == EffectUnreachable && rule.fault.Element == element {
-			return true
-		}
-	}
-	return false
+// away says whether Prism Central does not reach a Prism Element, by its own
+// state or by a fault.
+func (s *Server) away(e PrismElement) bool {
+	return e.Unavailable || slices.ContainsFunc(s.rules, func(r *Rule) bool {
+		return r.fault.Effect == EffectUnreachable && r.fault.Element == e.Name
+	})
 }

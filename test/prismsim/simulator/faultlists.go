@@ -1,8 +1,15 @@
 package simulator
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
-const vmList = "GET /api/vmm/v4.2/ahv/config/vms"
+const (
+	vmList = "GET /api/vmm/v4.2/ahv/config/vms"
+	// neverReached is more than any client collects.
+	neverReached = 1_000_000_000
+)
 
 // spoilList lets the faults at a list happen: answered is page number page, of
 // at most limit of the items.
@@ -20,7 +27,7 @@ func (s *Server) spoilList(r *request, answered *reply, items []object, page, li
 	}
 	switch f := struck.fault; f.Effect {
 	case EffectRepeat:
-		answered.total = (page + 2) * max(limit, 1)
+		answered.total = cmp.Or(f.Total, neverReached)
 		if shown := items[:min(limit, len(items))]; len(shown) > 0 {
 			answered.data = shown
 		}
@@ -81,7 +88,7 @@ func (s *Server) spoilTask(t *task, struck *Rule) bool {
 		t.status = taskRunning
 		return true
 	case EffectUnreachable:
-		t.status, t.failure = taskFailed, "Cluster "+f.Element+" is not reachable from Prism Central"
+		t.status, t.failure = taskFailed, "cluster "+f.Element+" is not reachable from Prism Central"
 	case EffectTaskNoText:
 		t.status, t.noText = taskFailed, true
 	default:

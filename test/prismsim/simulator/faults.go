@@ -65,8 +65,8 @@ const (
 
 // Effects on a list.
 const (
-	// EffectRepeat answers the first page whatever page was asked for, with a
-	// total that is always more than was served.
+	// EffectRepeat answers the first page whatever page was asked for, and says
+	// that the list has Total entries; the default is never reached.
 	EffectRepeat Effect = "RepeatPage"
 	// EffectTotal says that the list has Total entries; -1 leaves it out.
 	EffectTotal Effect = "Total"
@@ -78,8 +78,9 @@ const (
 	EffectAppear Effect = "VMAppears"
 )
 
-// EffectUnreachable takes the Prism Element named in Element away: it is not
-// available, and tasks of its VMs fail. Each of those tasks is a hit.
+// EffectUnreachable takes the Prism Element named in Element away, as
+// [Server.SetElementAvailable] does. Each task that is started meanwhile on its
+// VMs fails, and is a hit.
 const EffectUnreachable Effect = "ElementUnreachable"
 
 // stage is where an effect takes hold.

@@ -18,7 +18,7 @@ func (s *Server) clusterDocuments() []object {
 	pc := s.model.PrismCentral
 	docs := []object{clusterDocument(pc.ExtID, pc.Name, "PRISM_CENTRAL", pc.Version, true)}
 	for _, e := range s.model.PrismElements {
-		doc := clusterDocument(e.ExtID, e.Name, "AOS", e.AOSVersion, !e.Unavailable)
+		doc := clusterDocument(e.ExtID, e.Name, "AOS", e.AOSVersion, !s.away(e))
 		if len(e.Hosts) > 0 {
 			nodes := make([]object, 0, len(e.Hosts))
 			for _, h := range e.Hosts {

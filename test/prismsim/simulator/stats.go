@@ -73,7 +73,7 @@ func (s *Server) clusterStats(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	p.silent = element.Unavailable
+	p.silent = s.away(element)
 	uses := s.uses("")
 	var total Host
 	var used hostUse
@@ -121,7 +121,7 @@ func (s *Server) hostStats(r *request) (reply, error) {
 	if !ok {
 		return reply{}, notFound("Host", id)
 	}
-	p.silent = element.Unavailable
+	p.silent = s.away(element)
 	doc := typed("clustermgmt.v4.stats.HostStats", object{"extId": id})
 	computeStats(doc, p, host, s.uses("")[id])
 	return answer(http.StatusOK, doc), nil
@@ -155,7 +155,7 @@ func (s *Server) containerStats(r *request) (reply, error) {
 		return reply{}, notFound("StorageContainer", id)
 	}
 	element, _ := find(s.model.PrismElements, func(e PrismElement) bool { return e.Name == c.PrismElement })
-	p.silent = element.Unavailable
+	p.silent = s.away(element)
 	used := s.stored("")[id]
 	doc := typed("clustermgmt.v4.stats.StorageContainerStats", object{"extId": id, "storageUsageBytes": p.of(used)})
 	if c.CapacityBytes > 0 {
