@@ -2,11 +2,10 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kuberecord "k8s.io/client-go/tools/record"
@@ -16,8 +15,9 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 )
 
-// AccountReconciler gives each cluster its own credentials and trust bundle from its CloudAccount: CAPX takes over the
-// Secret and the ConfigMap that it is given, and deletes them with the cluster, so they cannot be shared.
+// AccountReconciler proves the credentials of a CloudAccount, tells what its Prism Central holds, and gives each cluster
+// its own credentials and trust bundle: CAPX takes over the Secret and the ConfigMap that it is given, and deletes them
+// with the cluster, so they cannot be shared.
 type AccountReconciler struct {
 	client.Client
 	// Reader reads past the cache.
@@ -32,22 +32,31 @@ type AccountReconciler struct {
 	records  records
 	inputs   *inputsReader
 	support  *support
+	sites    *sites
+	machines *comparisons
 	provided provided
+	metrics  *metrics
+	// tell has a cluster look at what was found about its machines.
+	tell func(cluster client.ObjectKey)
 }
 
 // accountInterval is how often credentials are read again, beside what events tell.
 const accountInterval = time.Minute
 
-// Reconcile distributes one account's credentials to its clusters.
+// Reconcile distributes one account's credentials to its clusters once they are proved.
 func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	a := &v1alpha1.CloudAccount{}
 	if err := r.Get(ctx, req.NamespacedName, a); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.sites.forget(req.NamespacedName)
+			r.metrics.forgetAccount(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := a.DeepCopy()
 	err := r.reconcile(ctx, a)
 	a.Status.ObservedGeneration = a.Generation
-	result, err := conclude(a, err, "", fmt.Sprintf("credentials are distributed to %d clusters (they are not proved against Prism Central yet)", a.Status.Clusters), accountInterval)
+	result, err := conclude(a, err, "", fmt.Sprintf("the credentials are proved and distributed to %d clusters", a.Status.Clusters), accountInterval)
 	if patchErr := applyWhole(ctx, r.Client, a, v1alpha1.CloudAccountKind, before.Status, a.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
@@ -58,27 +67,40 @@ func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAcco
 	if err := r.support.check(ctx); err != nil {
 		return err
 	}
-	clusters := &v1alpha1.NutanixClusterSpecList{}
-	if err := r.List(ctx, clusters, client.InNamespace(a.Namespace)); err != nil {
-		return fmt.Errorf("listing NutanixClusterSpecs: %w", err)
+	clusters, err := r.clustersOf(ctx, a)
+	if err != nil {
+		return err
 	}
+	a.Status.Clusters = int32(len(clusters)) //nolint:gosec // no number of clusters is near the bound
 	creds, err := r.credentials(ctx, a)
 	if err != nil {
 		return err
 	}
-	a.Status.Clusters = 0
-	var failed []error
-	for i := range clusters.Items {
-		c := &clusters.Items[i]
-		if c.Spec.AccountRef.Name != a.Name {
-			continue
-		}
-		a.Status.Clusters++
-		if err := r.provide(ctx, a, c, creds); err != nil {
-			failed = append(failed, err)
-		}
+	known := r.sites.want(client.ObjectKeyFromObject(a), creds.endpoint(a), creds.token(a))
+	reportSite(a, known)
+	failed := []error{r.compare(ctx, a, clusters, known)}
+	if err := unproved(a, known, creds.token(a)); err != nil {
+		return gravest(append(failed, err)) // what was distributed stays as it is
+	}
+	for _, c := range clusters {
+		failed = append(failed, r.provide(ctx, a, c, creds))
 	}
 	return gravest(failed)
+}
+
+// clustersOf are the clusters that use an account.
+func (r *AccountReconciler) clustersOf(ctx context.Context, a *v1alpha1.CloudAccount) ([]*v1alpha1.NutanixClusterSpec, error) {
+	list := &v1alpha1.NutanixClusterSpecList{}
+	if err := r.List(ctx, list, client.InNamespace(a.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing NutanixClusterSpecs: %w", err)
+	}
+	var users []*v1alpha1.NutanixClusterSpec
+	for i := range list.Items {
+		if list.Items[i].Spec.AccountRef.Name == a.Name {
+			users = append(users, &list.Items[i])
+		}
+	}
+	return users, nil
 }
 
 // provide gives one cluster its credentials, if it may have them.
@@ -98,12 +120,17 @@ func (r *AccountReconciler) provide(ctx context.Context, a *v1alpha1.CloudAccoun
 	if there, err = r.distribute(ctx, c, creds); err != nil {
 		return err
 	}
+	if err = r.wake(ctx, c, there[0], creds.version); err != nil {
+		return err
+	}
 	r.provided.keep(key, tokenOf(a, c, creds, there))
 	return nil
 }
 
-// gravest is the failure that decides what happens next: one that a retry may mend before one that a person must.
+// gravest is the failure that decides what happens next: one that a retry may mend before one that a person must; nil
+// among nils.
 func gravest(failed []error) error {
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
 	for _, err := range failed {
 		if asFailure(err).kind != stalled {
 			return err
@@ -155,74 +182,4 @@ func (r *AccountReconciler) living(ctx context.Context, c *v1alpha1.NutanixClust
 	}
 	rec, err := r.records.get(ctx, key)
 	return err == nil && !rec.Applied, err
-}
-
-// credentials of an account, as CAPX and the cloud controller manager read them.
-type credentials struct {
-	account, workload []byte
-	trust             []byte // PEM, empty when Prism Central's certificate needs none
-}
-
-func (r *AccountReconciler) credentials(ctx context.Context, a *v1alpha1.CloudAccount) (credentials, error) {
-	var creds credentials
-	var err error
-	if creds.account, err = r.login(ctx, a, "spec.credentialsRef", a.Spec.CredentialsRef.Name); err != nil {
-		return creds, err
-	}
-	creds.workload = creds.account
-	if ref := a.Spec.WorkloadCredentialsRef; ref != nil {
-		if creds.workload, err = r.login(ctx, a, "spec.workloadCredentialsRef", ref.Name); err != nil {
-			return creds, err
-		}
-	}
-	creds.trust, err = r.trust(ctx, a)
-	return creds, err
-}
-
-// login reads a user and password and writes them in the form of CAPX's credentials file.
-func (r *AccountReconciler) login(ctx context.Context, a *v1alpha1.CloudAccount, field, name string) ([]byte, error) {
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: a.Namespace, Name: name}
-	if err := r.Reader.Get(ctx, key, secret); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, stall(v1alpha1.SecretNotFoundReason, "%s: Secret %s does not exist; create it with the keys username and password", field, key)
-		}
-		return nil, fmt.Errorf("reading Secret %s: %w", key, err)
-	}
-	user, password := string(secret.Data["username"]), string(secret.Data["password"])
-	if user == "" || password == "" {
-		return nil, stall(v1alpha1.SecretNotFoundReason, "%s: Secret %s lacks the key username or password, or it is empty", field, key)
-	}
-	return json.Marshal([]any{map[string]any{
-		"type": "basic_auth",
-		"data": map[string]any{"prismCentral": map[string]any{"username": user, "password": password}, "prismElements": nil},
-	}})
-}
-
-func (r *AccountReconciler) trust(ctx context.Context, a *v1alpha1.CloudAccount) ([]byte, error) {
-	ref := a.Spec.TrustBundleRef
-	if ref == nil {
-		return nil, nil
-	}
-	key := client.ObjectKey{Namespace: a.Namespace, Name: ref.Name}
-	var pem []byte
-	var err error
-	if ref.Kind == "Secret" {
-		secret := &corev1.Secret{}
-		err = r.Reader.Get(ctx, key, secret)
-		pem = secret.Data["ca.crt"]
-	} else {
-		bundle := &corev1.ConfigMap{}
-		err = r.Reader.Get(ctx, key, bundle)
-		if pem = bundle.BinaryData["ca.crt"]; len(pem) == 0 {
-			pem = []byte(bundle.Data["ca.crt"])
-		}
-	}
-	if apierrors.IsNotFound(err) || (err == nil && len(pem) == 0) {
-		return nil, stall(v1alpha1.SecretNotFoundReason, "spec.trustBundleRef: %s %s with the key ca.crt does not exist; create it, or remove the reference if Prism Central's certificate is signed by a public authority", ref.Kind, key)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s %s: %w", ref.Kind, key, err)
-	}
-	return pem, nil
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -25,15 +26,24 @@ const (
 	workloadSuffix    = "-ccm-credentials" // Secret with what the cloud controller manager needs in the cluster
 )
 
-// distribute writes what differs of one cluster's credentials.
-// What is there then is returned.
+// distribute writes what differs of one cluster's credentials. What is there then is returned, CAPX's Secret first.
 func (r *AccountReconciler) distribute(ctx context.Context, c *v1alpha1.NutanixClusterSpec, creds credentials) ([]client.Object, error) {
-	inner, err := workloadManifests(creds)
+	file, err := creds.account.file()
 	if err != nil {
 		return nil, err
 	}
+	stored, err := r.stores(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := workloadManifests(creds, stored)
+	if err != nil {
+		return nil, err
+	}
+	account := secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": file})
+	account.Annotations = map[string]string{v1alpha1.CredentialsAnnotation: creds.version}
 	wanted := []client.Object{
-		secretOf(c, credentialsSuffix, "", map[string][]byte{"credentials": creds.account}),
+		account,
 		secretOf(c, workloadSuffix, "addons.cluster.x-k8s.io/resource-set", map[string][]byte{"credentials.yaml": inner}),
 	}
 	if len(creds.trust) > 0 {
@@ -51,6 +61,40 @@ func (r *AccountReconciler) distribute(ctx context.Context, c *v1alpha1.NutanixC
 	return wanted, nil
 }
 
+// stores says whether a profile of the cluster has a Storage layer, whose CSI driver needs credentials.
+func (r *AccountReconciler) stores(ctx context.Context, c *v1alpha1.NutanixClusterSpec) (bool, error) {
+	in, _, err := r.inputs.of(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range in.Profiles {
+		if slices.ContainsFunc(p.Object.Spec.Layers, func(l v1alpha1.Layer) bool { return l.Type == v1alpha1.LayerStorage }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// wake has CAPX read new credentials at once, which it would notice only when something else happens to the cluster: it
+// reads them at each reconcile of a NutanixCluster, and an annotation there is an event. The Secret notes which
+// credentials CAPX was woken for, so that a crash between the two is made good.
+func (r *AccountReconciler) wake(ctx context.Context, c *v1alpha1.NutanixClusterSpec, secret client.Object, version string) error {
+	if secret.GetAnnotations()[v1alpha1.CredentialsAnnotation] == version {
+		return nil
+	}
+	note := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.CredentialsAnnotation, version))
+	cluster := partial(nutanixClusterGVK)
+	cluster.SetNamespace(c.Namespace)
+	cluster.SetName(c.Name)
+	if err := r.Patch(ctx, cluster, note, client.FieldOwner(v1alpha1.AccountFieldManager)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("waking CAPX for new credentials of cluster %s: %w", c.Name, err)
+	}
+	if err := r.Patch(ctx, secret, note, client.FieldOwner(v1alpha1.AccountFieldManager)); err != nil {
+		return fmt.Errorf("noting that CAPX was woken: %w", err)
+	}
+	return nil
+}
+
 func metaOf(c *v1alpha1.NutanixClusterSpec, suffix string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: c.Namespace, Name: c.Name + suffix,
@@ -64,19 +108,28 @@ func secretOf(c *v1alpha1.NutanixClusterSpec, suffix string, kind corev1.SecretT
 	}
 }
 
-// workloadManifests are the objects that the cloud controller manager and CSI read inside the cluster.
-func workloadManifests(creds credentials) ([]byte, error) {
-	objects := []any{&corev1.Secret{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "nutanix-creds"},
-		StringData: map[string]string{"credentials": string(creds.workload)},
-	}}
+// workloadManifests are the objects that the cloud controller manager reads inside the cluster, and the CSI driver where
+// the cluster has one; names and form are those of CAPX's templates.
+func workloadManifests(creds credentials, storage bool) ([]byte, error) {
+	file, err := creds.workload.file()
+	if err != nil {
+		return nil, err
+	}
+	objects := []any{innerSecret("kube-system", "nutanix-creds", "credentials", string(file))}
 	if len(creds.trust) > 0 {
 		objects = append(objects, &corev1.ConfigMap{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 			ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "nutanix-ccm-pc-trusted-ca-bundle"},
 			Data:       map[string]string{"ca.crt": string(creds.trust)},
 		})
+	}
+	if storage {
+		key := creds.central + ":" + creds.workload.user + ":" + creds.workload.password
+		objects = append(objects,
+			&metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: csiNamespace}},
+			innerSecret(csiNamespace, "ntnx-pc-secret", "key", key),
+			innerSecret(csiNamespace, "nutanix-csi-credentials", "key", key),
+		)
 	}
 	var docs []string
 	for _, o := range objects {
@@ -87,6 +140,17 @@ func workloadManifests(creds credentials) ([]byte, error) {
 		docs = append(docs, string(raw))
 	}
 	return []byte(strings.Join(docs, "\n---\n") + "\n"), nil
+}
+
+// csiNamespace is where Nutanix's CSI driver runs.
+const csiNamespace = "ntnx-system"
+
+func innerSecret(namespace, name, key, value string) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		StringData: map[string]string{key: value},
+	}
 }
 
 // put writes a Secret or ConfigMap of a cluster if it differs. One of that name that we did not write is left alone,

@@ -54,7 +54,7 @@ func tokenOf(a *v1alpha1.CloudAccount, c *v1alpha1.NutanixClusterSpec, creds cre
 	if len(there) == 0 {
 		return ""
 	}
-	parts := []string{fmt.Sprintf("%s %d %s %t %q %q %q", a.UID, a.Generation, c.UID, c.Spec.Adopt, creds.account, creds.workload, creds.trust)}
+	parts := []string{fmt.Sprintf("%s %d %s %d %s %q %q %q", a.UID, a.Generation, c.UID, c.Generation, creds.version, creds.account, creds.workload, creds.trust)}
 	for _, o := range there {
 		parts = append(parts, string(o.GetUID()), o.GetResourceVersion())
 	}

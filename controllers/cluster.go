@@ -56,6 +56,9 @@ type ClusterReconciler struct {
 	metrics *metrics
 	// machines that were seen at the last look.
 	machines *ledger
+	// sites are what Prism Central holds, and compared what its machines were found to be.
+	sites    *sites
+	compared *comparisons
 	// ask has a cluster's Fleet look at what the cluster asks for.
 	ask func(fleet client.ObjectKey)
 }
@@ -98,6 +101,7 @@ func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 			r.pace.forget(req.NamespacedName)
 			r.contest.forget(req.NamespacedName)
 			r.machines.forget(req.NamespacedName)
+			r.compared.forget(req.NamespacedName)
 			r.metrics.forgetCluster(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -153,6 +153,9 @@ func worst(changes []plan.Change) v1alpha1.Severity { return plan.Plan{Changes: 
 
 // apply writes the plan. What the API server or a webhook refuses needs a person; what went stale is planned again.
 func (r *ClusterReconciler) apply(ctx context.Context, v *view) error {
+	if err := r.preflight(v); err != nil {
+		return err
+	}
 	applied, err := v.kube.Apply(ctx, v.flow.Plan)
 	v.applied = map[plan.Ref]bool{}
 	for _, o := range applied.Objects {

@@ -24,11 +24,25 @@ func (r *ClusterReconciler) progress(v *view) error {
 		return nil
 	}
 	since := r.pace.since(key, v.health.Progress, r.Now())
+	if broken := v.health.Broken; len(broken) > 0 {
+		return stall(v1alpha1.RolloutStuckReason, "%s%s", broken[0], alsoBroken(broken[1:]))
+	}
 	if r.Now().Sub(since) < r.StuckAfter || len(v.health.Stuck) == 0 {
 		return nil
 	}
-	p := v.health.Stuck[0]
-	return stall(v1alpha1.RolloutStuckReason, "no progress for %s: %s has %s (%s): %s", r.StuckAfter, p.Object, p.Condition, p.Reason, p.Message)
+	return stall(v1alpha1.RolloutStuckReason, "no progress for %s: %s", r.StuckAfter, v.health.Stuck[0])
+}
+
+// alsoBroken names what has a problem beside the one that was told.
+func alsoBroken(problems []kube.Problem) string {
+	if len(problems) == 0 {
+		return ""
+	}
+	var names []string
+	for _, p := range problems {
+		names = append(names, p.Object.String()+" ("+p.Condition+")")
+	}
+	return ". Also: " + strings.Join(names, ", ")
 }
 
 // report fills the status from the view and concludes with Ready as the design's truth table says.
@@ -46,7 +60,8 @@ func (r *ClusterReconciler) report(v *view, err error) (ctrl.Result, error) {
 	if v.seen {
 		v.reportHealth()
 	}
-	r.reportSync(v, err)
+	machines := r.machineFindings(v)
+	r.reportSync(v, machines, err)
 	if err == nil {
 		err = v.held()
 	}
@@ -151,7 +166,7 @@ func phase(v *view, err error, progress string) v1alpha1.Phase {
 		return v1alpha1.PhaseProvisioning
 	case !h.Found && err == nil:
 		return v1alpha1.PhasePending
-	case err != nil && accepted != nil && accepted.Status == metav1.ConditionFalse:
+	case err != nil && (accepted != nil && accepted.Status == metav1.ConditionFalse || is(v.cluster, v1alpha1.PreflightPassedCondition, metav1.ConditionFalse)):
 		return v1alpha1.PhaseHeld
 	case err != nil:
 		return v1alpha1.PhaseFailed
@@ -164,23 +179,29 @@ func phase(v *view, err error, progress string) v1alpha1.Phase {
 }
 
 // reportSync says whether live equals wanted. Changes that the accepted plan covers are no drift: they are under way.
-func (r *ClusterReconciler) reportSync(v *view, err error) {
+func (r *ClusterReconciler) reportSync(v *view, machines []v1alpha1.DriftFinding, err error) {
 	c := v.cluster
+	var objects []v1alpha1.DriftFinding
 	contested := r.contest.fields(client.ObjectKeyFromObject(c), r.Now())
 	switch {
 	case len(contested) > 0:
-		c.Status.Drift = v.findings(contested, metav1.NewTime(r.Now()))
+		objects = v.findings(contested, metav1.NewTime(r.Now()))
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.ContestedReason, fmt.Sprintf(
 			"%s keeps changing %s of %s; it is no longer put back for an hour or until the next change in Git. Stop that manager, or name the field in spec.driftIgnore", contested[0].Manager, contested[0].Field, contested[0].Object))
 	case len(v.pending) > 0:
-		c.Status.Drift = v.findings(v.edits, metav1.NewTime(r.Now()))
-		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.DriftedReason, describe(c.Status.Drift, v.pending))
+		objects = v.findings(v.edits, metav1.NewTime(r.Now()))
+		set(c, v1alpha1.InSyncCondition, metav1.ConditionFalse, v1alpha1.DriftedReason, describe(objects, v.pending))
+	case err == nil && (v.flow != nil || v.found != nil) && len(machines) > 0:
+		sayMachines(c, machines)
 	case err == nil && (v.flow != nil || v.found != nil):
-		c.Status.Drift = nil
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionTrue, v1alpha1.InSyncReason, "live objects are as wanted")
 	case conditionOf(c, v1alpha1.InSyncCondition) == nil:
 		set(c, v1alpha1.InSyncCondition, metav1.ConditionUnknown, v1alpha1.PendingReason, "nothing has been compared yet")
+	default: // what was found about objects stands
+		objects = slices.DeleteFunc(slices.Clone(c.Status.Drift), aboutVM)
 	}
+	all := slices.Concat(objects, machines)
+	c.Status.Drift = all[:min(len(all), maxFailures)]
 }
 
 // findings lists edits in a stable order, keeping since when each has been seen.
@@ -236,6 +257,7 @@ func (r *ClusterReconciler) announce(before *v1alpha1.NutanixClusterSpec, v *vie
 	if len(v.applied) > 0 {
 		r.Recorder.Eventf(c, corev1.EventTypeNormal, "Applied", "%d objects written: %s", len(v.applied), v.flow.Plan.Summary())
 	}
+	r.announceMachines(before, c)
 	for _, t := range []string{v1alpha1.StalledCondition, v1alpha1.PausedCondition} {
 		was, is := conditionOf(before, t), conditionOf(c, t)
 		if is != nil && is.Status == metav1.ConditionTrue && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {

@@ -21,6 +21,7 @@ import (
 // operator of one cluster, before an API server in memory.
 func operator(api client.Client) *ClusterReconciler {
 	return &ClusterReconciler{
+		sites: &sites{}, compared: &comparisons{},
 		Client: api, Reader: api, Recorder: &kuberecord.FakeRecorder{}, Now: func() time.Time { return noon }, StuckAfter: time.Hour,
 		records: records{client: api, reader: api}, settled: &settled{}, contest: &contest{}, pace: &pace{},
 	}

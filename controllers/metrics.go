@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ type metrics struct {
 	version string
 
 	predicted, observed, corrected *prometheus.CounterVec
+	repairs, prismRequests         *prometheus.CounterVec
+	prismSeconds                   *prometheus.HistogramVec
 	gitOperations, gitReceived     *prometheus.CounterVec
 	gitSeconds                     *prometheus.HistogramVec
 	apiRequests                    *prometheus.CounterVec
@@ -41,6 +44,7 @@ func newMetrics(now func() time.Time, version string) *metrics {
 	return &metrics{
 		now: now, version: version, fleets: map[client.ObjectKey]fleetTimes{},
 		predicted: predicted.counter(), observed: observed.counter(), corrected: corrected.counter(),
+		repairs: repaired.counter(), prismRequests: prismRequests.counter(), prismSeconds: prismSeconds.histogram(),
 		gitOperations: gitOperations.counter(), gitReceived: gitReceived.counter(), gitSeconds: gitSeconds.histogram(),
 		apiRequests: apiRequests.counter(), apiSeconds: apiSeconds.histogram(),
 	}
@@ -57,7 +61,7 @@ func (m *metrics) register(to prometheus.Registerer) (func(), error) {
 }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds}
+	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds}
 }
 
 // Describe implements prometheus.Collector.
@@ -90,7 +94,7 @@ func (m *metrics) forgetFleet(key client.ObjectKey) {
 }
 
 func (m *metrics) forgetCluster(key client.ObjectKey) {
-	for _, v := range []*prometheus.CounterVec{m.predicted, m.observed, m.corrected} {
+	for _, v := range []*prometheus.CounterVec{m.predicted, m.observed, m.corrected, m.repairs} {
 		v.DeletePartialMatch(of(key))
 	}
 }
@@ -127,6 +131,26 @@ func (m *metrics) undone(cluster client.ObjectKey, kinds ...string) {
 	for _, kind := range kinds {
 		add(m.corrected, cluster, kind, 1)
 	}
+}
+
+// repaired counts a virtual machine that was put right.
+func (m *metrics) repaired(cluster client.ObjectKey, how string) { add(m.repairs, cluster, how, 1) }
+
+// prism is told of requests to an account's Prism Central.
+func (m *metrics) prism(account client.ObjectKey) func(route string, status int, took time.Duration) {
+	return func(route string, status int, took time.Duration) {
+		code := "error"
+		if status > 0 {
+			code = strconv.Itoa(status)
+		}
+		m.prismRequests.WithLabelValues(account.Namespace, account.Name, route, code).Inc()
+		m.prismSeconds.WithLabelValues(account.Namespace, account.Name).Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) forgetAccount(key client.ObjectKey) {
+	m.prismRequests.DeletePartialMatch(of(key))
+	m.prismSeconds.DeletePartialMatch(of(key))
 }
 
 // looked notes that a Fleet's repository was tried, and with the time of a commit that it was read.

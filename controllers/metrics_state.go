@@ -18,6 +18,7 @@ type state struct {
 	elected <-chan struct{}
 	contest *contest
 	pace    *pace
+	sites   *sites
 }
 
 // collectTimeout bounds reading from the cache, which answers from memory.
@@ -54,7 +55,11 @@ func (m *metrics) collectState(to chan<- prometheus.Metric) {
 		m.collectCluster(send, s, &clusters.Items[i])
 	}
 	for i := range accounts.Items {
-		collectConditions(send, "CloudAccount", &accounts.Items[i])
+		a := &accounts.Items[i]
+		collectConditions(send, "CloudAccount", a)
+		if i := s.sites.of(client.ObjectKeyFromObject(a)).inventory; i != nil {
+			send(prismInventory, seconds(i.At), a.Namespace, a.Name)
+		}
 	}
 	collectHeldPlans(send, clusters.Items)
 }
@@ -122,7 +127,19 @@ func (m *metrics) collectCluster(send sample, s *state, c *v1alpha1.NutanixClust
 		send(machinesThere, float64(n.Available), ns, name, role)
 		send(machinesNew, float64(n.UpToDate), ns, name, role)
 	}
-	send(clusterDrift, float64(len(c.Status.Drift)), ns, name)
+	machines := 0
+	for _, f := range c.Status.Drift {
+		machines += int(number(aboutVM(f)))
+	}
+	send(clusterDrift, float64(len(c.Status.Drift)-machines), ns, name)
+	send(clusterMachineDrift, float64(machines), ns, name)
+	found := map[v1alpha1.PreflightVerdict]int{v1alpha1.PreflightFailed: 0, v1alpha1.PreflightShort: 0, v1alpha1.PreflightUnknown: 0}
+	for _, f := range c.Status.Preflight {
+		found[f.Verdict]++
+	}
+	for verdict, n := range found {
+		send(clusterPreflight, float64(n), ns, name, string(verdict))
+	}
 	send(clusterContest, float64(len(s.contest.fields(key, m.now()))), ns, name)
 	if at := s.pace.last(key); !at.IsZero() {
 		send(clusterProgress, seconds(at), ns, name)

@@ -50,7 +50,7 @@ func TestOnlyWhoActsTellsOfObjects(t *testing.T) {
 	m := newMetrics(func() time.Time { return now }, "v1")
 	elected, moving := make(chan struct{}), &pace{}
 	moving.since(edge, "one of three", time.Unix(2000, 0))
-	m.observe(&state{cache: listed{}, elected: elected, contest: &contest{}, pace: moving})
+	m.observe(&state{cache: listed{}, elected: elected, contest: &contest{}, pace: moving, sites: &sites{}})
 	m.looked(client.ObjectKey{Namespace: "clusters", Name: "production"}, time.Unix(3000, 0), nil)
 	waits := []string{"refract_build_info 1", "refract_leader 0"}
 	if diff := cmp.Diff(waits, values(t, m)); diff != "" {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/fluxcd/pkg/runtime/events"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/controllers/prism"
 )
 
 // Options of the operator.
@@ -52,6 +54,10 @@ type Options struct {
 	AllowFileURLs bool
 	// AllowInsecureGit lets Fleets read http:// URLs of loopback addresses, for tests and demos.
 	AllowInsecureGit bool
+	// InventoryInterval is how often each Prism Central is read. Default 1m.
+	InventoryInterval time.Duration
+	// PrismDial connects to Prism Central; default as usual. Tests give simulated ones names that do not resolve.
+	PrismDial func(ctx context.Context, network, address string) (net.Conn, error)
 	// StuckAfter is how long a cluster may make no progress before it says so. Default 15m.
 	StuckAfter time.Duration
 	// Log of everything.
@@ -68,6 +74,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StuckAfter <= 0 {
 		o.StuckAfter = 15 * time.Minute
+	}
+	if o.InventoryInterval <= 0 {
+		o.InventoryInterval = time.Minute
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -171,6 +180,14 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	}
 	inputs := &inputsReader{Reader: own, layers: shared.layers}
 	asks, answers := newAsks(), &kube.Answers{}
+	news, found, compared := newAsks(), newAsks(), &comparisons{}
+	sites := &sites{
+		options:  prism.Options{Log: o.Log.WithName("prism"), Clock: o.Clock.Now, Dial: o.PrismDial},
+		interval: o.InventoryInterval, now: o.Clock.Now, observe: m.prism, found: news.about(&v1alpha1.CloudAccount{}),
+	}
+	if err = mgr.Add(sites); err != nil {
+		return fmt.Errorf("adding the reader of Prism Centrals: %w", err)
+	}
 	fleets := &FleetReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now,
 		clients: shared.clients, records: shared.records, layers: shared.layers, support: shared.support, inputs: inputs,
@@ -180,20 +197,24 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	clusters := &ClusterReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, StuckAfter: o.StuckAfter,
 		clients: shared.clients, records: shared.records, support: shared.support, inputs: inputs,
-		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.send, answers: answers,
-		metrics: m, machines: &ledger{},
+		settled: &settled{}, contest: &contest{}, pace: &pace{}, ask: asks.about(&v1alpha1.Fleet{}), answers: answers,
+		metrics: m, machines: &ledger{}, sites: sites, compared: compared,
 	}
-	accounts := &AccountReconciler{Client: own, Reader: reader, Watched: mgr.GetCache(), Recorder: recorder, Now: o.Clock.Now, records: shared.records, inputs: inputs, support: shared.support}
+	accounts := &AccountReconciler{
+		Client: own, Reader: reader, Watched: mgr.GetCache(), Recorder: recorder, Now: o.Clock.Now,
+		records: shared.records, inputs: inputs, support: shared.support, sites: sites, machines: compared,
+		tell: found.about(&v1alpha1.NutanixClusterSpec{}), metrics: m,
+	}
 	if err = fleets.setup(mgr, asks); err != nil {
 		return fmt.Errorf("setting up the Fleet controller: %w", err)
 	}
-	ready, err := clusters.setup(mgr)
+	ready, err := clusters.setup(mgr, found)
 	if err != nil {
 		return fmt.Errorf("setting up the cluster controller: %w", err)
 	}
 	shared.support.ready = ready
-	m.observe(&state{cache: own, elected: mgr.Elected(), contest: clusters.contest, pace: clusters.pace})
-	if err := accounts.setup(mgr); err != nil {
+	m.observe(&state{cache: own, elected: mgr.Elected(), contest: clusters.contest, pace: clusters.pace, sites: sites})
+	if err := accounts.setup(mgr, news); err != nil {
 		return fmt.Errorf("setting up the account controller: %w", err)
 	}
 	return nil

@@ -21,6 +21,13 @@ import (
 // clusterGVK is the kind that a cluster begins and ends with.
 var clusterGVK = schema.GroupVersionKind{Group: "cluster.x-k8s.io", Version: "v1beta2", Kind: "Cluster"}
 
+// nutanixClusterGVK is what CAPX makes a cluster's infrastructure of.
+var nutanixClusterGVK = infrastructure("NutanixCluster")
+
+func infrastructure(kind string) schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta1", Kind: kind}
+}
+
 // inventoryKinds are the kinds that are watched for drift, by metadata alone. Without room to spare: who appends gets a copy.
 var inventoryKinds = slices.Clip(render.Kinds())
 

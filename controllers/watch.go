@@ -56,18 +56,27 @@ func partial(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
 	return o
 }
 
-// asks carries the wish for a gate from clusters to their Fleets. It is a hint: a Fleet finds wishes in records at its
-// next interval anyway.
+// asks carries hints to a controller: that a cluster wants a gate from its Fleet, or that Prism Central has news. One that
+// is lost costs time and nothing else, for each is found at the next interval anyway.
 type asks struct {
 	events chan event.GenericEvent
 }
 
 func newAsks() *asks { return &asks{events: make(chan event.GenericEvent, 1024)} }
 
-func (a *asks) send(fleet client.ObjectKey) {
-	select {
-	case a.events <- event.GenericEvent{Object: &v1alpha1.Fleet{ObjectMeta: metav1.ObjectMeta{Namespace: fleet.Namespace, Name: fleet.Name}}}:
-	default: // full: the interval serves
+// about has objects of one type looked at.
+func (a *asks) about(kind client.Object) func(key client.ObjectKey) {
+	return func(key client.ObjectKey) {
+		o, ok := kind.DeepCopyObject().(client.Object)
+		if !ok {
+			return
+		}
+		o.SetNamespace(key.Namespace)
+		o.SetName(key.Name)
+		select {
+		case a.events <- event.GenericEvent{Object: o}:
+		default: // full: the interval serves
+		}
 	}
 }
 
@@ -144,7 +153,7 @@ var spoken = predicate.Funcs{
 
 // setup of the cluster controller. Kinds of other projects may not exist yet: the returned function starts their
 // watches once they do.
-func (r *ClusterReconciler) setup(mgr ctrl.Manager) (func(context.Context) error, error) {
+func (r *ClusterReconciler) setup(mgr ctrl.Manager, found *asks) (func(context.Context) error, error) {
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		For(&v1alpha1.NutanixClusterSpec{}, builder.WithPredicates(predicate.Or(changed, spoken))).
@@ -153,6 +162,7 @@ func (r *ClusterReconciler) setup(mgr ctrl.Manager) (func(context.Context) error
 		Watches(&v1alpha1.ClusterProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn)).
 		Watches(&v1alpha1.CloudAccount{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(changed)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.clustersToProtect), builder.WithPredicates(unprotected)).
+		WatchesRawSource(source.Channel(found.events, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{RateLimiter: limiter()}).
 		Build(r)
 	if err != nil {
@@ -284,7 +294,7 @@ func requests(ctx context.Context, reader client.Reader, namespace string, wante
 }
 
 // setup of the account controller: accounts, the clusters that use them, and the Secrets that they name.
-func (r *AccountReconciler) setup(mgr ctrl.Manager) error {
+func (r *AccountReconciler) setup(mgr ctrl.Manager, news *asks) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("account").
 		For(&v1alpha1.CloudAccount{}, builder.WithPredicates(changed)).
@@ -295,6 +305,7 @@ func (r *AccountReconciler) setup(mgr ctrl.Manager) error {
 			}
 			return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}}}
 		}), builder.WithPredicates(changed)).
+		WatchesRawSource(source.Channel(news.events, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{RateLimiter: limiter()}).
 		Complete(r)
 }

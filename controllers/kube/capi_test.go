@@ -19,6 +19,7 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 	"github.com/refract-dev/refract/test/world"
 )
 
@@ -42,6 +43,7 @@ type alive struct {
 	t       *testing.T
 	cluster kube.Cluster
 	client  client.Client
+	prism   *simulator.Server
 }
 
 // Prediction against reality: what the verdicts say before an apply is what Cluster API then does, and Health says Done
@@ -108,6 +110,7 @@ func TestVerdictsComeTrue(t *testing.T) {
 		test func(alive)
 	}{
 		{"StuckRollIsExplainedAndTakenBack", func(a alive) { a.stuck(s, patches) }},
+		{"AdoptedVMIsToldAndSaved", alive.adopted},
 		{"ClonesOfAnEditedTemplateAreListed", func(a alive) { a.cloned(s) }},
 		{"PauseNamesWho", func(a alive) { a.paused(s) }},
 		{"DeletionNamesWhoBlocks", alive.deleted},
@@ -218,7 +221,9 @@ func (a alive) machines() map[string]string {
 func bringUp(t *testing.T) (alive, settings) {
 	t.Helper()
 	ctx := t.Context()
-	w, err := world.Start(ctx, world.Options{Out: t.Output(), Managers: true})
+	model := simulator.DefaultModel()
+	model.VMs = append(model.VMs, somebodyElses)
+	w, err := world.Start(ctx, world.Options{Out: t.Output(), Managers: true, Model: model})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +238,7 @@ func bringUp(t *testing.T) (alive, settings) {
 	}
 	s := sample("edge-01")
 	s.host, s.prismHost, s.prismPort, s.workers = w.Endpoint(), w.Prism.Host, w.Prism.Port, 1
-	a := alive{t: t, client: c, cluster: kube.Cluster{Client: c, Reader: c, Namespace: namespace, Name: s.name}}
+	a := alive{t: t, client: c, prism: w.Prism.Server, cluster: kube.Cluster{Client: c, Reader: c, Namespace: namespace, Name: s.name}}
 	a.prepare(ctx, w, s)
 
 	want := s.objects(t)

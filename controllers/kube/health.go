@@ -58,6 +58,9 @@ type Health struct {
 	// Progress is a fingerprint that changes whenever machines get on: the same for a long time while not Done means that
 	// the cluster is stuck. It does not change when conditions flap.
 	Progress string
+	// Broken are the problems among Stuck that no waiting mends, worst first, at most 10: what CAPX has given up, and VMs
+	// that it took over. They are worth telling at once.
+	Broken []Problem
 	// Stuck are the problems that hold the cluster back, worst first, at most 10. Also filled during a healthy roll: they
 	// mean something once Progress has not changed for a time.
 	Stuck []Problem
@@ -188,7 +191,7 @@ func health(o observed) (Health, error) {
 	h.Deletion = deletion(o)
 	h.InUse = o.references(nil).names()
 	h.Progress = progress(o)
-	h.Stuck = problems(o)
+	h.Broken, h.Stuck = first(broken(o)), first(problems(o))
 	return h, nil
 }
 

@@ -289,8 +289,8 @@ status:
 	}
 	want := []string{
 		"MachineDeployment/c-workers Paused PausedByAnnotation",
-		"NutanixMachine/a VMProvisioned VMProvisionedTaskFailed",
 		"NutanixMachine/b Failed CreateError",
+		"NutanixMachine/a VMProvisioned VMProvisionedTaskFailed",
 		"Machine/a InfrastructureReady NotReady",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

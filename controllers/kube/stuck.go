@@ -2,6 +2,7 @@ package kube
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,12 +18,36 @@ import (
 type Problem struct {
 	// Object that has the condition.
 	Object plan.Ref
-	// Condition type; "Paused" for an object that is paused by annotation, "Failed" for one that CAPX has given up.
+	// Machine that the object is or belongs to, by name; empty when it is none of one Machine.
+	Machine string
+	// Owner of that Machine, such as "MachineDeployment/edge-01-workers"; empty when it has none.
+	Owner string
+	// Condition type; "Paused" for an object that is paused by annotation, "Failed" for one that CAPX has given up,
+	// "Adopted" for a VM that CAPX found under the Machine's name, "NoVM" for a creation that fails without a word.
 	Condition string
-	// Reason in the controller's words.
+	// Reason in the controller's words, or ours where it has none.
 	Reason string
-	// Message in the controller's words.
+	// Message in the controller's words, or ours where it has none.
 	Message string
+	// Help is what a person does about it, with the commands. Empty when there is nothing but to follow Message.
+	Help string
+}
+
+// String is the problem for a person: which machine, what holds it, and what helps. It stays the same while nothing
+// changes.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Machine != "" && p.Owner != "" {
+		b.WriteString("Machine " + p.Machine + " of " + p.Owner + ": ")
+	}
+	fmt.Fprintf(&b, "%s has %s (%s)", p.Object, p.Condition, p.Reason)
+	if message := strings.TrimRight(strings.TrimSpace(p.Message), ";. "); message != "" {
+		b.WriteString(": " + message)
+	}
+	if p.Help != "" {
+		b.WriteString(". " + p.Help)
+	}
+	return b.String()
 }
 
 // What to look at, in this order: the infrastructure before what waits for it, and of an object the first condition that
@@ -51,36 +76,104 @@ var watched = []struct {
 	{kind: clusterKind.Kind, conditions: []string{"RemoteConnectionProbe", "Available"}, bad: metav1.ConditionFalse},
 }
 
-// problems lists what holds a cluster back, worst first: paused objects, then causes before what waits for them.
+// problems lists what holds a cluster back, worst first: paused objects, what will not mend by itself, then causes before
+// what waits for them.
 func problems(o observed) []Problem {
 	objects := o.objects()
+	var waits []Problem
+	found := append(pauses(objects), broken(o)...)
+	for _, w := range watched {
+		for _, object := range objects {
+			if object.GetKind() != w.kind || hasProblem(found, object) {
+				continue
+			}
+			switch p := o.trouble(object, w.conditions, w.bad); {
+			case p == nil:
+			case waitsForOthers(*p):
+				waits = append(waits, o.explained(*p))
+			default:
+				found = append(found, o.explained(*p))
+			}
+		}
+	}
+	return append(found, waits...)
+}
+
+// first are as many as go into a status or an event.
+func first(p []Problem) []Problem { return p[:min(len(p), maxShown)] }
+
+// Problems lists what holds one cluster back, worst first, from those of its Cluster API and CAPX objects that are at
+// hand. Without its Cluster among them nothing is known. It asks nobody.
+func Problems(objects []*unstructured.Unstructured) ([]Problem, error) {
+	var o observed
+	for _, object := range objects {
+		switch object.GetKind() {
+		case clusterKind.Kind:
+			o.cluster = object
+		case infraClusterKind.Kind:
+			o.infraCluster = object
+		case controlPlaneKind.Kind:
+			o.controlPlane = object
+		case deploymentKind.Kind:
+			o.deployments = append(o.deployments, object)
+		case infraMachineKind.Kind:
+			o.infra = append(o.infra, object)
+		case machineKind.Kind:
+			m, err := typed[clusterv1.Machine](object)
+			if err != nil {
+				return nil, err
+			}
+			o.machines = append(o.machines, m)
+		}
+	}
+	if o.cluster == nil {
+		return nil, nil
+	}
+	return problems(o), nil
+}
+
+// pauses are the objects that somebody paused by annotation.
+func pauses(objects []*unstructured.Unstructured) []Problem {
 	var found []Problem
 	for _, object := range objects {
 		if _, ok := object.GetAnnotations()[clusterv1.PausedAnnotation]; ok {
 			found = append(found, Problem{
-				Object: plan.RefOf(object), Condition: "Paused", Reason: "PausedByAnnotation",
+				Object: plan.RefOf(object), Condition: pausedByAnnotation, Reason: "PausedByAnnotation",
 				Message: "annotation " + clusterv1.PausedAnnotation + " by " + owner(object, annotation(clusterv1.PausedAnnotation)...),
 			})
 		}
 	}
-	for _, w := range watched {
-		for _, object := range objects {
-			if object.GetKind() != w.kind {
-				continue
-			}
-			if p := worst(object, w.conditions, w.bad); p != nil {
-				found = append(found, *p)
-			}
-		}
+	return found
+}
+
+// trouble is what holds an object up by the named conditions, and what it does not say.
+func (o observed) trouble(object *unstructured.Unstructured, names []string, bad metav1.ConditionStatus) *Problem {
+	if p := o.silent(object); p != nil {
+		return p
 	}
-	return found[:min(len(found), maxShown)]
+	return worst(object, names, bad)
+}
+
+// hasProblem says whether what is wrong with an object is among the problems already.
+func hasProblem(found []Problem, o *unstructured.Unstructured) bool {
+	ref := plan.RefOf(o)
+	return slices.ContainsFunc(found, func(p Problem) bool { return p.Object == ref && p.Condition != pausedByAnnotation })
+}
+
+// waitsForOthers says whether a condition only repeats that its turn has not come: what it waits for says more.
+func waitsForOthers(p Problem) bool {
+	if p.Object.Kind != infraMachineKind.Kind || p.Condition != vmProvisioned {
+		return false
+	}
+	switch p.Reason {
+	case "ControlplaneNotInitialized", "BootstrapDataNotReady", "ClusterInfrastructureNotReady", "Deleting":
+		return true
+	}
+	return false
 }
 
 // worst is the first of the named conditions, or of all when none is named, that has the bad status.
 func worst(o *unstructured.Unstructured, names []string, bad metav1.ConditionStatus) *Problem {
-	if p := failure(o); p != nil {
-		return p
-	}
 	all := conditions(o)
 	if len(names) == 0 {
 		for _, c := range all {
@@ -94,17 +187,6 @@ func worst(o *unstructured.Unstructured, names []string, bad metav1.ConditionSta
 		}
 	}
 	return nil
-}
-
-// failure is what CAPX says of an object that it has given up: it leaves the conditions as they were before.
-func failure(o *unstructured.Unstructured) *Problem {
-	reason, _, _ := unstructured.NestedString(o.Object, "status", "failureReason")
-	message, _, _ := unstructured.NestedString(o.Object, "status", "failureMessage")
-	ready, _, _ := unstructured.NestedBool(o.Object, "status", "ready")
-	if ready || reason == "" && message == "" {
-		return nil
-	}
-	return &Problem{Object: plan.RefOf(o), Condition: "Failed", Reason: reason, Message: message}
 }
 
 // objects are all that were observed, in a stable order.

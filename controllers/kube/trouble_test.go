@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 // An image that does not exist: the roll stops, Health says where, an unfinished roll still counts, and going back is a
@@ -40,6 +42,9 @@ func (a alive) stuck(s settings, patches []patch) {
 		g.Expect(h.Stuck).NotTo(BeEmpty())
 		g.Expect(h.Stuck[0].Object.Kind).To(Equal("NutanixMachine"), "%v", h.Stuck)
 		g.Expect(h.Stuck[0].Message).To(ContainSubstring("no-such-image"))
+		g.Expect(h.Broken).To(HaveLen(1))
+		g.Expect(h.Broken[0].Owner).To(Equal("MachineDeployment/" + s.name + "-workers"))
+		g.Expect(h.Broken[0].Help).To(ContainSubstring("kubectl delete machine " + h.Broken[0].Machine))
 		before := progress
 		progress = h.Progress
 		g.Expect(before).To(Equal(progress), "still moving")
@@ -70,6 +75,79 @@ func (a alive) stuck(s settings, patches []patch) {
 		}
 	}
 }
+
+// somebodyElses is a VM that is in Prism Central before a Machine gets its name.
+var somebodyElses = simulator.VM{
+	Name: "edge-01-taken", PrismElement: "PE-2", Subnets: []string{"vlan-102"}, Sockets: 1, CoresPerSocket: 1,
+	MemoryBytes: 4 << 30, DiskBytes: 40 << 30, PowerState: simulator.PowerOn,
+}
+
+// CAPX takes over a VM of somebody else. Health says so, and what it tells people to do lets the VM live.
+func (a alive) adopted() {
+	a.t.Helper()
+	ctx := a.t.Context()
+	g := NewWithT(a.t)
+	name := somebodyElses.Name
+	for _, o := range parse(a.t, strings.ReplaceAll(takingText, "$NAME", name)) {
+		o.SetNamespace(namespace)
+		o.SetLabels(map[string]string{"cluster.x-k8s.io/cluster-name": a.cluster.Name})
+		g.Expect(a.client.Create(ctx, o)).To(Succeed())
+	}
+	var id string
+	g.Eventually(func(g Gomega) {
+		h, err := a.cluster.Health(ctx)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(h.Broken).To(HaveLen(1))
+		p := h.Broken[0]
+		g.Expect([]string{p.Machine, p.Condition}).To(Equal([]string{name, "Adopted"}))
+		id = p.Message
+	}).WithTimeout(patience).WithPolling(200 * time.Millisecond).Should(Succeed())
+
+	g.Expect(a.prism.EditVM(name, func(vm *simulator.VM) { vm.Name = "theirs" })).To(Succeed())
+	machine := a.object("Machine", name)
+	g.Expect(a.client.Delete(ctx, machine)).To(Succeed())
+	vm := a.object("NutanixMachine", name)
+	vm.SetGroupVersionKind(schema.GroupVersionKind{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta1", Kind: "NutanixMachine"})
+	g.Eventually(func(g Gomega) {
+		g.Expect(a.client.Get(ctx, client.ObjectKeyFromObject(vm), vm)).To(Succeed())
+		g.Expect(vm.GetDeletionTimestamp()).NotTo(BeNil())
+	}).WithTimeout(patience).WithPolling(200 * time.Millisecond).Should(Succeed())
+	g.Expect(a.client.Patch(ctx, vm, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+	g.Eventually(func() error { return a.client.Get(ctx, client.ObjectKeyFromObject(machine), machine) }).
+		WithTimeout(patience).WithPolling(200*time.Millisecond).Should(Satisfy(apierrors.IsNotFound), "the Machine goes")
+	i := slices.IndexFunc(a.prism.VMs(), func(vm simulator.VM) bool { return vm.Name == "theirs" })
+	g.Expect(i).To(BeNumerically(">=", 0), "the VM of somebody else is gone")
+	g.Expect(id).To(ContainSubstring(a.prism.VMs()[i].ExtID))
+}
+
+const takingText = `
+apiVersion: infrastructure.cluster.x-k8s.io/v1beta1
+kind: NutanixMachine
+metadata: {name: $NAME}
+spec:
+  vcpuSockets: 2
+  vcpusPerSocket: 1
+  memorySize: 4Gi
+  systemDiskSize: 40Gi
+  image: {type: name, name: ubuntu-24.04-kube-v1.33.4}
+  cluster: {type: name, name: PE-1}
+  subnet: [{type: name, name: vlan-101}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: $NAME-data}
+type: cluster.x-k8s.io/secret
+stringData: {value: "#cloud-config"}
+---
+apiVersion: cluster.x-k8s.io/v1beta2
+kind: Machine
+metadata: {name: $NAME}
+spec:
+  clusterName: edge-01
+  version: v1.34.1
+  bootstrap: {dataSecretName: $NAME-data}
+  infrastructureRef: {apiGroup: infrastructure.cluster.x-k8s.io, kind: NutanixMachine, name: $NAME}
+`
 
 // Machines that were made from a template, and of those the ones that are newer than an edit.
 func (a alive) cloned(s settings) {

@@ -2,12 +2,27 @@ package rig
 
 import (
 	"context"
+	"net"
+	"strconv"
+	"strings"
 	"sync"
 
 	"k8s.io/client-go/rest"
 
 	"github.com/refract-dev/refract/controllers"
+	"github.com/refract-dev/refract/test/world"
 )
+
+// ToPrism connects the operator to a world's Prism Central under every name below example.com, so that tests have as many
+// Prism Centrals as they need, each with the same account.
+func ToPrism(p world.Prism) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, _, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, ".example.com") && p.Host != "" {
+			address = net.JoinHostPort(p.Host, strconv.Itoa(p.Port))
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+}
 
 // Operator is Refract running in this process.
 type Operator struct {

@@ -76,6 +76,7 @@ func (p *Package) start(ctx context.Context, dir string, o world.Options, c cont
 	if err := p.Open(ctx, o); err != nil {
 		return err
 	}
+	c.PrismDial = ToPrism(p.World.Prism)
 	p.Operator = NewOperator(p.World.REST, c)
 	p.Operator.Start(ctx)
 	return nil

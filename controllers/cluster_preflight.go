@@ -1,0 +1,157 @@
+package controllers
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/render/preflight"
+	"github.com/refract-dev/refract/render/site"
+)
+
+// freshInventory is how old an inventory may be for a check to fail by it without having it read again.
+const freshInventory = 5 * time.Second
+
+// preflight asks, before a plan is applied that makes machines, whether they can come up. While Prism Central cannot be
+// asked, such a plan waits where existence is enforced: CAPX gives a machine up for good when one lookup of a Prism
+// Element or subnet fails.
+func (r *ClusterReconciler) preflight(v *view) error {
+	c := v.cluster
+	modes := v.preflightModes()
+	if modes.Existence == v1alpha1.PreflightOff && modes.Capacity == v1alpha1.PreflightOff {
+		c.Status.Preflight = nil
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightOffReason, "spec.preflight of the Fleet turns the checks off")
+		return nil
+	}
+	coming := v.coming()
+	if len(coming) == 0 {
+		return nil
+	}
+	account := client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}
+	known, last := r.sites.of(account), r.compared.last(account)
+	in := preflight.Input{Cluster: c, Objects: v.wanted(), Site: known.inventory, New: !v.health.Found, Owned: last.owned, Machines: coming}
+	if !known.inventory.Knows(site.PartElements) || last.inventory == nil {
+		in.Site, in.Why = nil, "Prism Central has not answered yet; CloudAccount "+c.Spec.AccountRef.Name+" says more"
+		if modes.Existence == v1alpha1.PreflightEnforce {
+			message := "what machines need cannot be checked: " + in.Why
+			set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionUnknown, v1alpha1.PreflightUnknownReason, message)
+			return wait(v1alpha1.PreflightUnknownReason, whileMoving, "nothing is applied that makes machines, since %s", message)
+		}
+	}
+	return r.judge(v, account, modes, preflight.Check(in))
+}
+
+// judge tells the findings and says whether they hold the change.
+func (r *ClusterReconciler) judge(v *view, account client.ObjectKey, modes v1alpha1.Preflight, found []preflight.Finding) error {
+	c := v.cluster
+	mode := map[preflight.Class]v1alpha1.PreflightMode{preflight.Existence: modes.Existence, preflight.Capacity: modes.Capacity}
+	c.Status.Preflight = nil
+	var holds, warns, unknown *preflight.Finding
+	for i := range found {
+		f := &found[i]
+		if mode[f.Class] == v1alpha1.PreflightOff {
+			continue
+		}
+		if len(c.Status.Preflight) < maxFailures {
+			c.Status.Preflight = append(c.Status.Preflight, v1alpha1.PreflightFinding{Check: f.Check, Verdict: v1alpha1.PreflightVerdict(f.Verdict), Field: f.Field, Message: f.Message})
+		}
+		switch {
+		case f.Verdict == preflight.Unknown:
+			unknown = cmp.Or(unknown, f)
+		case mode[f.Class] == v1alpha1.PreflightEnforce:
+			holds = cmp.Or(holds, f)
+		default:
+			warns = cmp.Or(warns, f)
+		}
+	}
+	switch {
+	case holds != nil:
+		reason := v1alpha1.PreflightFailedReason
+		if holds.Verdict == preflight.Short {
+			reason = v1alpha1.CapacityShortReason
+		}
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionFalse, reason, v.placed(holds))
+		r.sites.refresh(account, freshInventory)
+		return stall(reason, "nothing is applied: %s", v.placed(holds))
+	case warns != nil && warns.Verdict == preflight.Short:
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.CapacityShortReason, v.placed(warns))
+	case warns != nil:
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightWarnedReason, v.placed(warns))
+	case unknown != nil:
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionUnknown, v1alpha1.PreflightUnknownReason, v.placed(unknown))
+	default:
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightPassedReason, "what machines need is there")
+	}
+	return nil
+}
+
+// placed is a finding with the place of its cause.
+func (v *view) placed(f *preflight.Finding) string {
+	if file := v.cluster.Annotations[v1alpha1.FileAnnotation]; file != "" {
+		return fmt.Sprintf("%s: %s: %s", file, f.Field, f.Message)
+	}
+	return fmt.Sprintf("%s: %s", f.Field, f.Message)
+}
+
+// preflightModes are the Fleet's, or the defaults.
+func (v *view) preflightModes() v1alpha1.Preflight {
+	modes := v1alpha1.Preflight{}
+	if v.fleet != nil {
+		modes = v.fleet.Spec.Preflight
+	}
+	modes.Existence = cmp.Or(modes.Existence, v1alpha1.PreflightEnforce)
+	modes.Capacity = cmp.Or(modes.Capacity, v1alpha1.PreflightWarn)
+	return modes
+}
+
+// wanted are the objects of the plan, changed or not.
+func (v *view) wanted() []*unstructured.Unstructured {
+	var all []*unstructured.Unstructured
+	for _, p := range v.flow.Pairs {
+		if p.Want != nil {
+			all = append(all, p.Want)
+		}
+	}
+	return all
+}
+
+// coming counts the machines that the plan makes anew, by control plane or pool.
+func (v *view) coming() map[string]int {
+	coming := map[string]int{}
+	for _, p := range v.flow.Pairs {
+		if p.Want == nil || (p.Want.GetKind() != "KubeadmControlPlane" && p.Want.GetKind() != "MachineDeployment") {
+			continue
+		}
+		want, given, _ := unstructured.NestedInt64(p.Want.Object, "spec", "replicas")
+		if !given {
+			want = 1
+		}
+		have := int64(0)
+		if p.Live != nil {
+			if have, _, _ = unstructured.NestedInt64(p.Live.Object, "spec", "replicas"); !given {
+				want = have // an autoscaler's
+			}
+		}
+		if want > have {
+			coming[p.Want.GetKind()+"/"+p.Want.GetName()] = int(want - have)
+		}
+	}
+	rolled := map[string]int{}
+	for _, change := range v.flow.Plan.Changes {
+		if plan.Rank(change.Severity) == plan.Rank(v1alpha1.SeverityRollout) {
+			rolled[change.Owner] = max(rolled[change.Owner], change.Machines)
+		}
+	}
+	for owner, n := range rolled {
+		if n > 0 {
+			coming[owner] += n
+		}
+	}
+	return coming
+}
