@@ -168,7 +168,7 @@ func (s *Server) newVM(v VM) (*machine, error) {
 		return nil, fmt.Errorf("extId %s is taken", v.ExtID)
 	}
 	m := &machine{extID: cmp.Or(v.ExtID, uuid.NewString()), userData: v.UserData, metadata: v.Metadata}
-	system := newDisk("SCSI", 0, v.DiskBytes)
+	system := newDisk(0, v.DiskBytes)
 	if v.Image != "" {
 		image, ok := find(s.model.Images, func(i Image) bool { return i.Name == v.Image })
 		if !ok {

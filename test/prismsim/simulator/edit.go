@@ -142,7 +142,7 @@ func (s *Server) applyDisks(m *machine, v VM) error {
 		}
 		attached, ok := find(old, func(d disk) bool { return d.volumeGroup == group.ExtID })
 		if !ok {
-			attached = newDisk("SCSI", freePlace(slices.Concat(old, disks), "SCSI"), 0)
+			attached = newDisk(freePlace(slices.Concat(old, disks), "SCSI"), 0)
 			attached.volumeGroup = group.ExtID
 		}
 		disks = append(disks, attached)
@@ -155,7 +155,7 @@ func (s *Server) applyDisks(m *machine, v VM) error {
 func (s *Server) dataDisk(old, taken []disk, wanted Disk, element string) (disk, error) {
 	d, ok := find(old, func(d disk) bool { return d.extID == wanted.ExtID && d.volumeGroup == "" })
 	if !ok {
-		d = newDisk("SCSI", freePlace(slices.Concat(old, taken), "SCSI"), 0)
+		d = newDisk(freePlace(slices.Concat(old, taken), "SCSI"), 0)
 	}
 	if wanted.Bus != "" {
 		d.bus, d.index = wanted.Bus, wanted.Index

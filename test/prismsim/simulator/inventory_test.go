@@ -244,7 +244,7 @@ func TestListsKeepTheOrderOfCreation(t *testing.T) {
 		t.Errorf("after a change VMs are listed as %s", got)
 	}
 	call(t, s, http.MethodPost, categoriesPath, `{"key":"A","value":"first by name"}`)
-	if got := names(categoriesPath, "key"); got != "Environment Environment Team A" {
+	if got := names(categoriesPath, "key"); got != strings.Join([]string{"Environment", "Environment", "Team", "A"}, " ") {
 		t.Errorf("categories are listed as %s", got)
 	}
 }

@@ -64,8 +64,9 @@ type gpu struct {
 
 func newNIC(subnet string) nic { return nic{extID: uuid.NewString(), subnet: subnet} }
 
-func newDisk(bus string, index int, size int64) disk {
-	return disk{extID: uuid.NewString(), diskExtID: uuid.NewString(), bus: bus, index: index, size: size}
+// newDisk is on the SCSI bus.
+func newDisk(index int, size int64) disk {
+	return disk{extID: uuid.NewString(), diskExtID: uuid.NewString(), bus: "SCSI", index: index, size: size}
 }
 
 // freePlace returns the first free index on a bus.

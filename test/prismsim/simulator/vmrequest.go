@@ -134,7 +134,7 @@ func (d diskRequest) addTo(m *machine) error {
 		return err
 	}
 	// Without an address the next free place on the SCSI bus is taken.
-	added := newDisk("SCSI", freePlace(m.disks, "SCSI"), d.BackingInfo.DiskSizeBytes)
+	added := newDisk(freePlace(m.disks, "SCSI"), d.BackingInfo.DiskSizeBytes)
 	if d.DiskAddress != nil {
 		added.bus, added.index = d.DiskAddress.BusType, d.DiskAddress.Index
 		if !slices.Contains(buses, added.bus) {
