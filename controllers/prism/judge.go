@@ -159,7 +159,7 @@ func (g *gate) transportError(ctx context.Context, err error) *Error {
 	case errors.As(err, &unresolved):
 		return say(NameNotFound, "the name of Prism Central %s cannot be resolved, DNS does not answer: look at the DNS that "+
 			"the controller asks", g.name)
-	case errors.As(err, &notTLS):
+	case errors.As(err, &notTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return say(Misbehaving, "%s does not speak TLS: look whether address and port are those of Prism Central (9440 on most)", g.name)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return say(Unreachable, "%s refuses connections: look whether address and port are those of Prism Central (9440 on "+
