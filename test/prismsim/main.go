@@ -42,7 +42,7 @@ type settings struct {
 }
 
 // defaultPassword is that of --user unless the environment has another.
-const defaultPassword = "nutanix/4u" //nolint:gosec // of a simulator
+const defaultPassword = "nutanix/4u"
 
 func parse(args []string, errs io.Writer) (settings, error) {
 	var o settings

@@ -45,7 +45,7 @@ func start(t *testing.T, args ...string) (at string, stop func() string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(out)
@@ -105,14 +105,14 @@ func TestRealClientsMeetTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := off.Wait(t.Context()); err != nil {
+	if _, err = off.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
 	vm, err := client.VMs.Get(t.Context(), *vms[0].ExtId)
 	if err != nil || vm.PowerState.GetName() != simulator.PowerOff {
 		t.Errorf("switched off, the VM is %v, %v", vm, err)
 	}
-	if _, err := client.Images.List(t.Context()); err != nil {
+	if _, err = client.Images.List(t.Context()); err != nil {
 		t.Error(err)
 	}
 	v3, err := prismv3.NewV3Client(account)
@@ -218,12 +218,11 @@ func TestCertificateIsForTheHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: pool, CurrentTime: now}); err != nil {
+		if _, err = leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: pool, CurrentTime: now}); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
-		var unknown x509.HostnameError
 		_, err = leaf.Verify(x509.VerifyOptions{DNSName: "other.example.com", Roots: pool, CurrentTime: now})
-		if !errors.As(err, &unknown) {
+		if _, foreign := errors.AsType[x509.HostnameError](err); !foreign {
 			t.Errorf("another host: %v", err)
 		}
 	}
