@@ -183,7 +183,7 @@ func TestVM(t *testing.T) {
 	if err != nil || !found || vm.Name != "one" || vm.Power != site.PowerOff {
 		t.Errorf("%+v, %v, %v", vm, found, err)
 	}
-	if err := central.RemoveVM("one"); err != nil {
+	if err = central.RemoveVM("one"); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -76,8 +76,7 @@ func TestWorkersAreBusyNoLongerThanTheCaller(t *testing.T) {
 	_, err = ask(t.Context(), d, func(*worker) (int, error) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := ask(ctx, d, func(*worker) (int, error) { return 1, nil })
-		return 0, err
+		return ask(ctx, d, func(*worker) (int, error) { return 1, nil })
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting for a worker ended with %v", err)
@@ -93,7 +92,7 @@ func TestTameKnowsTheSDK(t *testing.T) {
 		"NoLogger": &struct {
 			Scheme, Host, Username, Password string
 			Port, MaxRetryAttempts           int
-			ReadTimeout                      interface{}
+			ReadTimeout                      any
 		}{},
 	} {
 		if err := tame(client, 1, "token"); err == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -128,9 +129,7 @@ func (g *gate) send(ctx context.Context, q question, cookies string) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range q.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, q.header)
 	r.Header.Set("User-Agent", "refract")
 	if cookies != "" {
 		r.Header.Set("Cookie", cookies)

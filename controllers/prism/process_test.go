@@ -73,7 +73,7 @@ func standardError(t *testing.T, do func()) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := os.Stderr
+	usual := os.Stderr
 	os.Stderr = write
 	said := make(chan string)
 	go func() {
@@ -81,7 +81,7 @@ func standardError(t *testing.T, do func()) string {
 		said <- string(all)
 	}()
 	do()
-	os.Stderr = real
+	os.Stderr = usual
 	if err := write.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -25,10 +25,10 @@ var apiVersion = regexp.MustCompile(`^v(\d+)\.(\d+)(\.[ab]\d+)?$`)
 // as "7.5"; it is empty when everything is good but the user may not read it. An error is an [*Error].
 func (d *Door) Prove(ctx context.Context) (version string, err error) {
 	// CAPX logs in here, too.
-	if err := d.plain(ctx, http.MethodGet, "/api/nutanix/v3/users/me", nil, nil); err != nil {
+	if err = d.plain(ctx, http.MethodGet, "/api/nutanix/v3/users/me", nil, nil); err != nil {
 		return "", err
 	}
-	if err := d.proveAPI(ctx); err != nil {
+	if err = d.proveAPI(ctx); err != nil {
 		return "", err
 	}
 	version, err = d.version(ctx)

@@ -75,7 +75,7 @@ func (g *gate) transport(e Endpoint) (*http.Transport, error) {
 			if r.StatusCode == http.StatusOK {
 				return nil
 			}
-			return &proxyRefusal{proxy: through.Host, status: r.StatusCode}
+			return &proxyRefusalError{proxy: through.Host, status: r.StatusCode}
 		},
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, RootCAs: roots,

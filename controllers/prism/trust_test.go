@@ -31,11 +31,13 @@ func TestTrust(t *testing.T) {
 		"ItsAuthority": {func(*prism.Endpoint, *prism.Options) {}, "", nil},
 		"NoBundle": {
 			func(e *prism.Endpoint, _ *prism.Options) { e.TrustBundle = nil },
-			prism.UntrustedCertificate, []string{"authority that is not known", "trustBundleRef"},
+			prism.UntrustedCertificate,
+			[]string{"authority that is not known", "trustBundleRef"},
 		},
 		"AnotherAuthority": {
 			func(e *prism.Endpoint, _ *prism.Options) { e.TrustBundle, _ = certificate(t, time.Hour) },
-			prism.UntrustedCertificate, []string{"authority that is not known", "trustBundleRef"},
+			prism.UntrustedCertificate,
+			[]string{"authority that is not known", "trustBundleRef"},
 		},
 		"AnotherName": {
 			func(e *prism.Endpoint, o *prism.Options) {
@@ -115,7 +117,7 @@ func TestExpiredCertificate(t *testing.T) {
 func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	web := httptest.NewUnstartedServer(http.NotFoundHandler())
-	web.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // What the door must refuse.
+	web.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
 	web.StartTLS()
 	t.Cleanup(web.Close)
 	_, err := open(t, endpointOf(t, web), prism.Options{}).Prove(t.Context())

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -65,7 +66,7 @@ func (s *Server) createVM(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := s.checkReferences(m); err != nil {
+	if err := errors.Join(s.checkImages(m), s.checkReferences(m)); err != nil {
 		return reply{}, invalid(http.StatusUnprocessableEntity, "VM %q: %v", m.name, err)
 	}
 	return s.start("kVmCreate", m.extID, func() error {
