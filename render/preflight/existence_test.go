@@ -35,7 +35,7 @@ func TestExistenceFails(t *testing.T) {
 			one{"PrismElement", "NutanixMachineTemplate/edge-01-workers-36890b35 spec.template.spec.cluster", `no Prism Element "Elsewhere" in Prism Central: correct it, or make it there (there is PE-1, PE-2)`},
 		},
 		"ElementUnreachable": {
-			func(w *world) { w.site().Elements[0].Available = ptr(false) },
+			func(w *world) { w.site().Elements[0].Available = new(false) },
 			one{"PrismElement", "spec.machineDefaults.prismElement", "Prism Central does not reach Prism Element PE-1: bring it back or take another one. CAPX would give up every machine for good that it tries to make there"},
 		},
 		"ElementTwice": {
@@ -265,7 +265,7 @@ func TestUnknown(t *testing.T) {
 			w.in.Machines = map[string]int{"MachineDeployment/edge-01-workers": 2}
 			w.unknown(site.PartVMs)
 			w.site().VMs = nil
-			w.site().Subnets[0].FreeIPs = ptr(int64(1))
+			w.site().Subnets[0].FreeIPs = new(int64(1))
 		}, []string{"Capacity Memory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
