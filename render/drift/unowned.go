@@ -20,8 +20,8 @@ func (x index) unowned(kind Kind) []Finding {
 		f.Wanted = "owned by a machine, or gone"
 		f.Found = "without a machine, with category " + site.ClusterCategory + "=" + x.Cluster + x.on(vm)
 		if kind == Stranger {
-			f.Wanted = "known to its owner"
-			f.Found = "not of this management cluster as far as is known, with category " + site.ClusterCategory + "=" + x.Cluster + x.on(vm)
+			f.Wanted = "of a cluster with a name of its own"
+			f.Found += ", and nothing shows that this management cluster made it"
 		}
 		out = append(out, f)
 	}

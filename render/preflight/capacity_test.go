@@ -118,14 +118,14 @@ func TestCapacityShort(t *testing.T) {
 			func(w *world) { w.site().Subnets[0].FreeIPs = new(int64(2)) },
 			[]string{
 				"Addresses", "spec.machineDefaults.subnets[0]",
-				"subnet vlan-101: 3 addresses are needed at the peak, and 2 are free: enlarge its IP pools, or take another subnet",
+				"subnet vlan-101: addresses needed at the peak: 3, free: 2. Enlarge its IP pools, or take another subnet",
 			},
 		},
 		"GPUs": {
 			func(w *world) { w.gpu("Tesla T4"); w.site().Elements[0].GPUs[0].Assignable = new(int64(1)) },
 			[]string{
 				"GPU", "spec.nodePools[workers].machine.gpus[0]",
-				"Prism Element PE-1: 2 GPUs Tesla T4 are needed at the peak, and 1 are free: free some, take fewer machines, or set maxSurge to 0",
+				"Prism Element PE-1: GPUs Tesla T4 needed at the peak: 2, free: 1. Free some, take fewer machines, or set maxSurge to 0",
 			},
 		},
 		"FailureDomains": {
