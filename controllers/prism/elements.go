@@ -3,6 +3,7 @@ package prism
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -74,10 +75,22 @@ func (r *reading) hosts(ctx context.Context, e *site.Element) error {
 			return pageOf[config.Host](a.GetData(), clusterTotal(a.Metadata))
 		}),
 	})
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if h.MemorySizeBytes == nil || h.NumberOfCpuCores == nil {
+			// Taken for 0, it would look as if nothing fitted there.
+			return &Error{
+				Reason:  Misbehaving,
+				Message: fmt.Sprintf("Prism Central %s does not tell cores and memory of the host %q", r.door.gate.name, deref(h.HostName)),
+			}
+		}
+	}
 	for _, h := range hosts {
 		e.Hosts = append(e.Hosts, hostOf(h))
 	}
-	return err
+	return nil
 }
 
 func hostOf(h config.Host) site.Host {

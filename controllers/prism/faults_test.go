@@ -95,7 +95,7 @@ func TestOneListThatFails(t *testing.T) {
 // timeoutFor is short only where a time-out is what is being tested.
 func timeoutFor(f simulator.Fault) time.Duration {
 	if f.Effect == simulator.EffectHang {
-		return 2 * time.Second
+		return 3 * time.Second
 	}
 	return patient
 }

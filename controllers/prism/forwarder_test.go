@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	vmmclient "github.com/nutanix/ntnx-api-golang-clients/vmm-go-client/v4/client"
 )
@@ -101,6 +102,35 @@ func TestTameKnowsTheSDK(t *testing.T) {
 	}
 	if err := tame(vmmclient.NewApiClient(), 1, "token"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	g := &gate{options: Options{Clock: func() time.Time { return now }}}
+	for name, c := range map[string]struct {
+		header string
+		try    int
+		wait   time.Duration
+		fits   bool
+	}{
+		"NotSaid":      {"", 1, 500 * time.Millisecond, true},
+		"NotSaidAgain": {"", 2, time.Second, true},
+		"Nonsense":     {"soon", 1, 500 * time.Millisecond, true},
+		"Seconds":      {"7", 1, 7 * time.Second, true},
+		"Now":          {"0", 2, 0, true},
+		"Negative":     {"-5", 1, 0, true},
+		"TooLong":      {"11", 1, 0, false},
+		"Overflow":     {"9223372036854775807", 1, 0, false},
+		"Date":         {now.Add(3 * time.Second).Format(http.TimeFormat), 1, 3 * time.Second, true},
+		"PastDate":     {now.Add(-time.Hour).Format(http.TimeFormat), 1, 0, true},
+		"FarDate":      {now.Add(time.Hour).Format(http.TimeFormat), 1, time.Hour, false},
+	} {
+		wait, fits := g.retryAfter(http.Header{"Retry-After": {c.header}}, c.try)
+		if wait != c.wait || fits != c.fits {
+			t.Errorf("%s: %s, %v", name, wait, fits)
+		}
 	}
 }
 

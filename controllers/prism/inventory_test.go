@@ -30,7 +30,10 @@ func TestInventoryOfASite(t *testing.T) {
 	vm.GPUs = []string{"NVIDIA A16-4Q"}
 	vm.DataDisks = []simulator.Disk{{SizeBytes: 100 << 30, StorageContainer: "fast-container"}}
 	vm.CustomAttributes = []string{"providerid:abc"}
+	// What a CSI driver attaches is not a disk of the machine.
+	vm.VolumeGroups = []string{"pvc-1"}
 	model := modelWith(vm, aVM("two"))
+	model.VolumeGroups = []simulator.VolumeGroup{{Name: "pvc-1", PrismElement: "PE-2"}}
 	model.PrismElements[0].Hosts[0].Maintenance = true
 	model.PrismElements[0].Unavailable = true
 	central := newCentral(t, model, nil)

@@ -17,6 +17,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 
 	"github.com/refract-dev/refract/controllers/prism"
+	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
 const cookie = "Cookie-8822"
@@ -189,6 +190,28 @@ func TestSession(t *testing.T) {
 	read(2)
 }
 
+// TestCookiesThatOpenNothing is about a load balancer that sets its own.
+func TestCookiesThatOpenNothing(t *testing.T) {
+	t.Parallel()
+	central := newCentral(t, modelWith(aVM("one")), func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Del("Cookie")
+			h.ServeHTTP(w, r)
+		})
+	})
+	d := open(t, central.endpoint(t), prism.Options{})
+	if found := d.Inventory(t.Context()); len(found.Unknown) != 0 {
+		t.Fatal(found.Unknown)
+	}
+	before := d.Requests()
+	if found := d.Inventory(t.Context()); len(found.Unknown) != 0 {
+		t.Fatal(found.Unknown)
+	}
+	if n := d.Requests() - before; n != 16 {
+		t.Errorf("%d requests for 16 answers", n)
+	}
+}
+
 func TestProve(t *testing.T) {
 	t.Parallel()
 	t.Run("Good", func(t *testing.T) {
@@ -196,6 +219,18 @@ func TestProve(t *testing.T) {
 		version, err := open(t, newCentral(t, modelWith(), nil).endpoint(t), prism.Options{}).Prove(t.Context())
 		if err != nil || version != "7.5" {
 			t.Errorf("%q, %v", version, err)
+		}
+	})
+	t.Run("VersionIsHidden", func(t *testing.T) {
+		t.Parallel()
+		central := newCentral(t, modelWith(), nil)
+		for _, body := range []string{`{"metadata":{"totalAvailableResults":0}}`, `{}`} {
+			rule := central.fault(t, simulator.Fault{Effect: simulator.EffectNotJSON, Body: body, Path: "/api/prism/v4.2/config/domain-managers"})
+			version, err := open(t, central.endpoint(t), prism.Options{}).Prove(t.Context())
+			if err != nil || version != "" {
+				t.Errorf("%q, %v", version, err)
+			}
+			rule.Remove()
 		}
 	})
 	t.Run("WrongPassword", func(t *testing.T) {

@@ -101,38 +101,38 @@ func TestCapacityShort(t *testing.T) {
 			},
 		},
 		"Storage": {
-			func(w *world) { w.site().Elements[0].FreeStorageBytes = ptr(239 * gib) },
+			func(w *world) { w.site().Elements[0].FreeStorageBytes = new(239 * gib) },
 			[]string{
 				"Storage", "spec.nodePools[workers].machine",
 				"Prism Element PE-1: the disks of 2 more of spec.nodePools[workers], 1 more of spec.controlPlane take up to 240Gi at the peak; 239Gi are free: free some, or take fewer machines or smaller disks",
 			},
 		},
 		"DataDisks": {
-			func(w *world) { w.disk("fast"); w.site().Elements[0].FreeStorageBytes = ptr(439 * gib) },
+			func(w *world) { w.disk("fast"); w.site().Elements[0].FreeStorageBytes = new(439 * gib) },
 			[]string{
 				"Storage", "spec.nodePools[workers].machine",
 				"Prism Element PE-1: the disks of 2 more of spec.nodePools[workers], 1 more of spec.controlPlane take up to 440Gi at the peak; 439Gi are free: free some, or take fewer machines or smaller disks",
 			},
 		},
 		"Addresses": {
-			func(w *world) { w.site().Subnets[0].FreeIPs = ptr(int64(2)) },
+			func(w *world) { w.site().Subnets[0].FreeIPs = new(int64(2)) },
 			[]string{
 				"Addresses", "spec.machineDefaults.subnets[0]",
-				"subnet vlan-101: 3 addresses are needed at the peak, and 2 are free: enlarge its IP pools, or take another subnet",
+				"subnet vlan-101: addresses needed at the peak: 3, free: 2. Enlarge its IP pools, or take another subnet",
 			},
 		},
 		"GPUs": {
-			func(w *world) { w.gpu("Tesla T4"); w.site().Elements[0].GPUs[0].Assignable = ptr(int64(1)) },
+			func(w *world) { w.gpu("Tesla T4"); w.site().Elements[0].GPUs[0].Assignable = new(int64(1)) },
 			[]string{
 				"GPU", "spec.nodePools[workers].machine.gpus[0]",
-				"Prism Element PE-1: 2 GPUs Tesla T4 are needed at the peak, and 1 are free: free some, take fewer machines, or set maxSurge to 0",
+				"Prism Element PE-1: GPUs Tesla T4 needed at the peak: 2, free: 1. Free some, take fewer machines, or set maxSurge to 0",
 			},
 		},
 		"FailureDomains": {
 			func(w *world) {
 				w.domains()
 				w.set(kcp, int64(3), "spec", "replicas")
-				w.site().Elements[0].FreeStorageBytes = ptr(159 * gib) // for two of the three
+				w.site().Elements[0].FreeStorageBytes = new(159 * gib) // for two of the three
 			},
 			[]string{
 				"Storage", "spec.controlPlane.machine",
@@ -196,15 +196,15 @@ func TestRoomEnough(t *testing.T) {
 		"OneAtATime": func(w *world) {
 			roll(w)
 			w.load(32, 4) // leaves 8Gi
-			w.site().Subnets[0].FreeIPs = ptr(int64(1))
-			w.site().Elements[0].FreeStorageBytes = ptr(80 * gib)
+			w.site().Subnets[0].FreeIPs = new(int64(1))
+			w.site().Elements[0].FreeStorageBytes = new(80 * gib)
 		},
 		"NoSurge": func(w *world) {
 			roll(w)
 			w.pool(2, int64(0))
 			w.load(64, 128)
-			w.site().Subnets[0].FreeIPs = ptr(int64(0))
-			w.site().Elements[0].FreeStorageBytes = ptr(int64(0))
+			w.site().Subnets[0].FreeIPs = new(int64(0))
+			w.site().Elements[0].FreeStorageBytes = new(int64(0))
 		},
 		"Smaller": func(w *world) {
 			roll(w)

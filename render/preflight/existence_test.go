@@ -35,7 +35,7 @@ func TestExistenceFails(t *testing.T) {
 			one{"PrismElement", "NutanixMachineTemplate/edge-01-workers-36890b35 spec.template.spec.cluster", `no Prism Element "Elsewhere" in Prism Central: correct it, or make it there (there is PE-1, PE-2)`},
 		},
 		"ElementUnreachable": {
-			func(w *world) { w.site().Elements[0].Available = ptr(false) },
+			func(w *world) { w.site().Elements[0].Available = new(false) },
 			one{"PrismElement", "spec.machineDefaults.prismElement", "Prism Central does not reach Prism Element PE-1: bring it back or take another one. CAPX would give up every machine for good that it tries to make there"},
 		},
 		"ElementTwice": {
@@ -205,6 +205,7 @@ func TestNothingIsMadeUp(t *testing.T) {
 			w.site().Images[0].Name = "rhel-9.1.20-1.33.4-2"
 			w.both("image", byName("rhel-9.1.20-1.33.4-2"))
 		},
+		"VersionWithBuild":  func(w *world) { w.set(kcp, "v1.33.4+vendor.1", "spec", "version") },
 		"ImagePlaceNotSaid": func(w *world) { w.site().Images[0].Elements = nil },
 		"NothingComes":      func(w *world) { w.living(); w.in.Machines = map[string]int{}; w.site().Images = nil },
 		"OnlyOtherGroupComes": func(w *world) {
@@ -241,22 +242,23 @@ func TestUnknown(t *testing.T) {
 		change func(w *world)
 		want   []string
 	}{
-		"NothingKnown":   {func(w *world) { w.in.Site, w.in.Why = nil, "wrong password" }, []string{"Existence Inventory", "Capacity Inventory"}},
-		"Elements":       {func(w *world) { w.unknown(site.PartElements) }, []string{"Existence PrismElement", "Capacity Memory"}},
-		"Available":      {func(w *world) { w.site().Elements[0].Available = nil }, []string{"Existence PrismElement"}},
-		"Subnets":        {func(w *world) { w.unknown(site.PartSubnets); w.site().Subnets = nil }, []string{"Existence Endpoint", "Existence Subnet"}},
-		"Images":         {func(w *world) { w.unknown(site.PartImages); w.site().Images = nil }, []string{"Existence Image"}},
-		"Projects":       {func(w *world) { w.unknown(site.PartProjects); w.site().Projects = nil }, []string{"Existence Project"}},
-		"Categories":     {func(w *world) { w.unknown(site.PartCategories); w.site().Categories = nil }, []string{"Existence Category", "Existence Names"}},
-		"Containers":     {func(w *world) { w.disk("fast"); w.unknown(site.PartContainers); w.site().Containers = nil }, []string{"Existence StorageContainer"}},
-		"GPUs":           {func(w *world) { w.gpu("Tesla T4"); w.unknown(site.PartGPUs); w.site().Elements[0].GPUs = nil }, []string{"Existence GPU"}},
-		"VMs":            {func(w *world) { w.unknown(site.PartVMs) }, []string{"Existence Endpoint", "Existence Names", "Capacity Memory"}},
-		"Hosts":          {func(w *world) { w.unknown(site.PartHosts); w.site().Elements[0].Hosts = nil }, []string{"Capacity Memory"}},
-		"NoHosts":        {func(w *world) { w.site().Elements[0].Hosts = nil }, []string{"Capacity Memory"}},
-		"Storage":        {func(w *world) { w.unknown(site.PartStorage); w.site().Elements[0].FreeStorageBytes = nil }, []string{"Capacity Storage"}},
-		"FreeStorage":    {func(w *world) { w.site().Elements[0].FreeStorageBytes = nil }, []string{"Capacity Storage"}},
-		"FreeAddresses":  {func(w *world) { w.site().Subnets[0].FreeIPs = nil }, []string{"Capacity Addresses"}},
-		"AssignableGPUs": {func(w *world) { w.gpu("Tesla T4"); w.site().Elements[0].GPUs[0].Assignable = nil }, []string{"Capacity GPU"}},
+		"NothingKnown":     {func(w *world) { w.in.Site, w.in.Why = nil, "wrong password" }, []string{"Existence Inventory", "Capacity Inventory"}},
+		"Elements":         {func(w *world) { w.unknown(site.PartElements) }, []string{"Existence PrismElement", "Capacity Memory"}},
+		"Available":        {func(w *world) { w.site().Elements[0].Available = nil }, []string{"Existence PrismElement"}},
+		"Subnets":          {func(w *world) { w.unknown(site.PartSubnets); w.site().Subnets = nil }, []string{"Existence Endpoint", "Existence Subnet"}},
+		"Images":           {func(w *world) { w.unknown(site.PartImages); w.site().Images = nil }, []string{"Existence Image"}},
+		"Projects":         {func(w *world) { w.unknown(site.PartProjects); w.site().Projects = nil }, []string{"Existence Project"}},
+		"Categories":       {func(w *world) { w.unknown(site.PartCategories); w.site().Categories = nil }, []string{"Existence Category", "Existence Names"}},
+		"Containers":       {func(w *world) { w.disk("fast"); w.unknown(site.PartContainers); w.site().Containers = nil }, []string{"Existence StorageContainer"}},
+		"GPUs":             {func(w *world) { w.gpu("Tesla T4"); w.unknown(site.PartGPUs); w.site().Elements[0].GPUs = nil }, []string{"Existence GPU"}},
+		"VMs":              {func(w *world) { w.unknown(site.PartVMs) }, []string{"Existence Endpoint", "Existence Names", "Capacity Memory"}},
+		"Hosts":            {func(w *world) { w.unknown(site.PartHosts); w.site().Elements[0].Hosts = nil }, []string{"Capacity Memory"}},
+		"HostsWithoutSize": {func(w *world) { w.site().Elements[0].Hosts = []site.Host{{ExtID: "h-1"}} }, []string{"Capacity Memory"}},
+		"NoHosts":          {func(w *world) { w.site().Elements[0].Hosts = nil }, []string{"Capacity Memory"}},
+		"Storage":          {func(w *world) { w.unknown(site.PartStorage); w.site().Elements[0].FreeStorageBytes = nil }, []string{"Capacity Storage"}},
+		"FreeStorage":      {func(w *world) { w.site().Elements[0].FreeStorageBytes = nil }, []string{"Capacity Storage"}},
+		"FreeAddresses":    {func(w *world) { w.site().Subnets[0].FreeIPs = nil }, []string{"Capacity Addresses"}},
+		"AssignableGPUs":   {func(w *world) { w.gpu("Tesla T4"); w.site().Elements[0].GPUs[0].Assignable = nil }, []string{"Capacity GPU"}},
 		"ForeignDomain": {func(w *world) {
 			w.set(cluster, []any{map[string]any{"name": "NutanixMetro/m"}}, "spec", "controlPlaneFailureDomains")
 		}, []string{"Existence PrismElement"}},
@@ -265,7 +267,7 @@ func TestUnknown(t *testing.T) {
 			w.in.Machines = map[string]int{"MachineDeployment/edge-01-workers": 2}
 			w.unknown(site.PartVMs)
 			w.site().VMs = nil
-			w.site().Subnets[0].FreeIPs = ptr(int64(1))
+			w.site().Subnets[0].FreeIPs = new(int64(1))
 		}, []string{"Capacity Memory"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,8 +17,6 @@ import (
 
 const gib = int64(1) << 30
 
-func ptr[T any](v T) *T { return &v }
-
 // world is a new cluster of one control-plane machine and two workers, and a Prism Central with room for it.
 type world struct {
 	in preflight.Input
@@ -27,7 +25,8 @@ type world struct {
 func (w *world) site() *site.Inventory                  { return w.in.Site }
 func (w *world) spec() *v1alpha1.NutanixClusterSpecSpec { return &w.in.Cluster.Spec }
 func (w *world) add(vm site.VM)                         { w.in.Site.VMs = append(w.in.Site.VMs, vm) }
-func (w *world) unknown(part site.Part)                 { w.in.Site.Unknown = map[site.Part]string{part: "HTTP 500"} }
+
+func (w *world) unknown(part site.Part) { w.in.Site.Unknown = map[site.Part]string{part: "HTTP 500"} }
 
 // machine is spec.template.spec of the template of both groups.
 func (w *world) machine(template int) map[string]any {
@@ -65,13 +64,13 @@ func newWorld() *world {
 	pools := []site.Range{{First: netip.MustParseAddr("10.20.0.50"), Last: netip.MustParseAddr("10.20.0.99")}}
 	inventory := &site.Inventory{
 		Elements: []site.Element{
-			{ExtID: "pe-1", Name: "PE-1", Available: ptr(true), Hosts: hosts, FreeStorageBytes: ptr(2000 * gib), GPUs: []site.GPUProfile{
-				{Name: "Tesla T4", DeviceID: 7864, Assignable: ptr(int64(3))},
+			{ExtID: "pe-1", Name: "PE-1", Available: new(true), Hosts: hosts, FreeStorageBytes: new(2000 * gib), GPUs: []site.GPUProfile{
+				{Name: "Tesla T4", DeviceID: 7864, Assignable: new(int64(3))},
 			}},
-			{ExtID: "pe-2", Name: "PE-2", Available: ptr(true), Hosts: hosts, FreeStorageBytes: ptr(2000 * gib)},
+			{ExtID: "pe-2", Name: "PE-2", Available: new(true), Hosts: hosts, FreeStorageBytes: new(2000 * gib)},
 		},
 		Subnets: []site.Subnet{
-			{ExtID: "net-101", Name: "vlan-101", Elements: []string{"pe-1"}, Pools: pools, FreeIPs: ptr(int64(20))},
+			{ExtID: "net-101", Name: "vlan-101", Elements: []string{"pe-1"}, Pools: pools, FreeIPs: new(int64(20))},
 			{ExtID: "net-102", Name: "vlan-102", Elements: []string{"pe-2"}},
 			{ExtID: "net-9", Name: "lab", Elements: []string{"pe-2"}},
 			{ExtID: "net-vpc", Name: "vpc"},
@@ -90,7 +89,7 @@ func newWorld() *world {
 	spec := v1alpha1.NutanixClusterSpecSpec{
 		Profiles:     []v1alpha1.ProfileReference{{Name: "standard", Version: "1.4.x"}},
 		ControlPlane: v1alpha1.ControlPlane{Endpoint: v1alpha1.Endpoint{Host: "10.20.0.10"}, Replicas: 1, Machine: size},
-		NodePools:    []v1alpha1.NodePool{{Name: "workers", Replicas: ptr(int32(2)), Machine: size}},
+		NodePools:    []v1alpha1.NodePool{{Name: "workers", Replicas: new(int32(2)), Machine: size}},
 		MachineDefaults: v1alpha1.MachineDefaults{
 			PrismElement: v1alpha1.Identifier{Name: "PE-1"}, Subnets: []v1alpha1.Identifier{{Name: "vlan-101"}},
 			Categories: []v1alpha1.Category{{Key: "Environment", Value: "Production"}}, Project: &v1alpha1.Identifier{Name: "platform"},

@@ -26,7 +26,7 @@ func (c *checks) image(g group) {
 		c.failed(CheckImage, field, message)
 		return
 	}
-	if told := versions(found.Name); g.version != "" && len(told) > 0 && !slices.Contains(told, strings.TrimPrefix(g.version, "v")) {
+	if told, wanted := versions(found.Name), versions(g.version); len(wanted) > 0 && len(told) > 0 && !slices.Contains(told, wanted[0]) {
 		c.failed(CheckImage, field, fmt.Sprintf("image %q is made for Kubernetes v%s by its name, but machines of %s use it: name an image of that version, or change the Kubernetes layer",
 			found.Name, strings.Join(told, ", v"), g.version))
 	}

@@ -99,7 +99,7 @@ func (c *checks) names() {
 		case c.owned(vm):
 		case slices.ContainsFunc(vm.Categories, func(id string) bool { return own[id] }):
 			members = append(members, vm.Name)
-		case slices.ContainsFunc(all, func(g group) bool { return g.machineName(vm.Name) }):
+		case slices.ContainsFunc(all, func(g group) bool { return g.names.MatchString(vm.Name) }):
 			namesakes = append(namesakes, vm.Name)
 		}
 	}
@@ -118,7 +118,7 @@ func (c *checks) owned(vm site.VM) bool { return c.Owned[vm.ExtID] }
 
 // ours says whether a VM is one of this very cluster, made while its creation is not over.
 func (c *checks) ours(vm site.VM) bool {
-	return c.owned(vm) && slices.ContainsFunc(groups(c.Input), func(g group) bool { return g.machineName(vm.Name) })
+	return c.owned(vm) && slices.ContainsFunc(groups(c.Input), func(g group) bool { return g.names.MatchString(vm.Name) })
 }
 
 // some names a few.

@@ -27,11 +27,8 @@ func (s *Server) vmRoutes() {
 }
 
 func (s *Server) listVMs(r *request) (reply, error) {
-	docs := make([]object, 0, len(s.vms))
-	for _, m := range s.sortedVMs() {
-		docs = append(docs, m.document())
-	}
-	return list(r, docs, vmSchema)
+	named := func(m *machine) object { return object{"name": m.name} }
+	return listOf(r, s.sortedVMs(), vmSchema, named, (*machine).document)
 }
 
 // sortedVMs returns the VMs in the order in which they were made.
