@@ -41,6 +41,9 @@ Exit codes: 0 ended by a signal, 2 an error.`,
 			if o.Concurrent < 1 {
 				return fmt.Errorf("--concurrent is %d; use 1 or more", o.Concurrent)
 			}
+			if o.InventoryInterval < time.Second {
+				return fmt.Errorf("--inventory-interval is %s; use 1s or more", o.InventoryInterval)
+			}
 			if o.HealthAddress == off {
 				o.HealthAddress = ""
 			}
@@ -62,6 +65,7 @@ Exit codes: 0 ended by a signal, 2 an error.`,
 	flags.IntVar(&o.Concurrent, "concurrent", 4, "reconciles at once, for each controller")
 	flags.BoolVar(&o.AllowFileURLs, "allow-file-urls", false, "let Fleets read repositories of this machine by file: URLs; for tests and demos")
 	flags.BoolVar(&o.AllowInsecureGit, "allow-insecure-git", false, "let Fleets read repositories by http: URLs of the loopback network; for tests and demos")
+	flags.DurationVar(&o.InventoryInterval, "inventory-interval", time.Minute, "how often each Prism Central is read, to compare its virtual machines")
 	flags.DurationVar(&o.StuckAfter, "stuck-after", 15*time.Minute, "a rollout without progress for this long is said to be stuck")
 	flags.StringVar(&log.level, "log-level", "info", "debug, info or error")
 	flags.StringVar(&log.encoding, "log-encoding", "json", "json or console")

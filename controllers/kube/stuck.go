@@ -81,10 +81,11 @@ var watched = []struct {
 func problems(o observed) []Problem {
 	objects := o.objects()
 	var waits []Problem
-	found := append(pauses(objects), broken(o)...)
+	given := broken(o)
+	found := append(pauses(objects), given...)
 	for _, w := range watched {
 		for _, object := range objects {
-			if object.GetKind() != w.kind || hasProblem(found, object) {
+			if object.GetKind() != w.kind || hasProblem(given, object) {
 				continue
 			}
 			switch p := o.trouble(object, w.conditions, w.bad); {
@@ -154,10 +155,10 @@ func (o observed) trouble(object *unstructured.Unstructured, names []string, bad
 	return worst(object, names, bad)
 }
 
-// hasProblem says whether what is wrong with an object is among the problems already.
+// hasProblem says whether an object is among the problems already.
 func hasProblem(found []Problem, o *unstructured.Unstructured) bool {
 	ref := plan.RefOf(o)
-	return slices.ContainsFunc(found, func(p Problem) bool { return p.Object == ref && p.Condition != pausedByAnnotation })
+	return slices.ContainsFunc(found, func(p Problem) bool { return p.Object == ref })
 }
 
 // waitsForOthers says whether a condition only repeats that its turn has not come: what it waits for says more.

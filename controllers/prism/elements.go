@@ -3,6 +3,7 @@ package prism
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -74,10 +75,22 @@ func (r *reading) hosts(ctx context.Context, e *site.Element) error {
 			return pageOf[config.Host](a.GetData(), clusterTotal(a.Metadata))
 		}),
 	})
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if h.MemorySizeBytes == nil || h.NumberOfCpuCores == nil {
+			// Taken for 0, it would look as if nothing fitted there.
+			return &Error{
+				Reason:  Misbehaving,
+				Message: fmt.Sprintf("Prism Central %s does not tell cores and memory of the host %q", r.door.gate.name, deref(h.HostName)),
+			}
+		}
+	}
 	for _, h := range hosts {
 		e.Hosts = append(e.Hosts, hostOf(h))
 	}
-	return err
+	return nil
 }
 
 func hostOf(h config.Host) site.Host {
@@ -140,36 +153,44 @@ func newest(series []stats.TimeValuePair) *int64 {
 }
 
 func (r *reading) gpus(ctx context.Context, e *site.Element) error {
-	whole, err := readList(ctx, r.door, listing[config.PhysicalGpuProfile]{
+	whole, err := r.wholeGPUs(ctx, e.ExtID)
+	if err != nil {
+		return err
+	}
+	shared, err := r.sharedGPUs(ctx, e.ExtID)
+	if err != nil {
+		return err
+	}
+	e.GPUs = profilesOf(whole, shared)
+	return nil
+}
+
+func (r *reading) wholeGPUs(ctx context.Context, element string) ([]config.PhysicalGpuProfile, error) {
+	return readList(ctx, r.door, listing[config.PhysicalGpuProfile]{
 		part: site.PartGPUs,
 		id:   func(p config.PhysicalGpuProfile) string { return deref(p.ExtId) },
 		fetch: sdkPage(r.door, func(w *worker, number, limit *int) (page[config.PhysicalGpuProfile], error) {
-			a, err := w.clusters.ListPhysicalGpuProfiles(&e.ExtID, number, limit, nil, nil)
+			a, err := w.clusters.ListPhysicalGpuProfiles(&element, number, limit, nil, nil)
 			if err != nil {
 				return page[config.PhysicalGpuProfile]{}, err
 			}
 			return pageOf[config.PhysicalGpuProfile](a.GetData(), clusterTotal(a.Metadata))
 		}),
 	})
-	if err != nil {
-		return err
-	}
-	shared, err := readList(ctx, r.door, listing[config.VirtualGpuProfile]{
+}
+
+func (r *reading) sharedGPUs(ctx context.Context, element string) ([]config.VirtualGpuProfile, error) {
+	return readList(ctx, r.door, listing[config.VirtualGpuProfile]{
 		part: site.PartGPUs,
 		id:   func(p config.VirtualGpuProfile) string { return deref(p.ExtId) },
 		fetch: sdkPage(r.door, func(w *worker, number, limit *int) (page[config.VirtualGpuProfile], error) {
-			a, err := w.clusters.ListVirtualGpuProfiles(&e.ExtID, number, limit, nil, nil)
+			a, err := w.clusters.ListVirtualGpuProfiles(&element, number, limit, nil, nil)
 			if err != nil {
 				return page[config.VirtualGpuProfile]{}, err
 			}
 			return pageOf[config.VirtualGpuProfile](a.GetData(), clusterTotal(a.Metadata))
 		}),
 	})
-	if err != nil {
-		return err
-	}
-	e.GPUs = profilesOf(whole, shared)
-	return nil
 }
 
 func profilesOf(whole []config.PhysicalGpuProfile, shared []config.VirtualGpuProfile) []site.GPUProfile {

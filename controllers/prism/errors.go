@@ -66,8 +66,7 @@ func answered(err error) bool {
 }
 
 func reasonOf(err error) Reason {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, is := errors.AsType[*Error](err); is {
 		return known.Reason
 	}
 	return ""

@@ -38,8 +38,10 @@ func TestOneListThatFails(t *testing.T) {
 		"EntryWithoutID": {simulator.Fault{Effect: simulator.EffectNotJSON, Body: `{"$objectType":"x","data":[{"$objectType":"vmm.v4.ahv.config.Vm"}],` +
 			`"metadata":{"totalAvailableResults":1}}`}, []string{"without identifiers"}},
 		"ObjectForAList": {simulator.Fault{Effect: simulator.EffectNotJSON, Body: `{"data":{"$objectType":"vmm.v4.error.ErrorResponse"}}`}, []string{"list"}},
-		"WordForANumber": {simulator.Fault{Effect: simulator.EffectNotJSON, Body: `{"data":[{"$objectType":"vmm.v4.ahv.config.Vm","numSockets":"two"}]}`},
-			[]string{"without saying what there is"}},
+		"WordForANumber": {
+			simulator.Fault{Effect: simulator.EffectNotJSON, Body: `{"data":[{"$objectType":"vmm.v4.ahv.config.Vm","numSockets":"two"}]}`},
+			[]string{"without saying what there is"},
+		},
 		"Endless":             {simulator.Fault{Effect: simulator.EffectEndless}, []string{"more than 1 MiB"}},
 		"Hung":                {simulator.Fault{Effect: simulator.EffectHang}, []string{"did not answer within", "network"}},
 		"Dropped":             {simulator.Fault{Effect: simulator.EffectDrop}, []string{"broke"}},
@@ -58,7 +60,7 @@ func TestOneListThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			central := newCentral(t, crowd(150), nil)
+			central := newCentral(t, crowd(sizeFor(c.fault)), nil)
 			d := open(t, central.endpoint(t), prism.Options{MaxBytes: 1 << 20, Timeout: timeoutFor(c.fault)})
 			c.fault.Method, c.fault.Path = http.MethodGet, vmsPath
 			rule := central.fault(t, c.fault)
@@ -93,9 +95,19 @@ func TestOneListThatFails(t *testing.T) {
 // timeoutFor is short only where a time-out is what is being tested.
 func timeoutFor(f simulator.Fault) time.Duration {
 	if f.Effect == simulator.EffectHang {
-		return 2 * time.Second
+		return 3 * time.Second
 	}
 	return patient
+}
+
+// sizeFor makes two pages where a fault is about pages.
+func sizeFor(f simulator.Fault) int {
+	switch f.Effect {
+	case simulator.EffectRepeat, simulator.EffectTotal, simulator.EffectVanish, simulator.EffectAppear:
+		return 150
+	default:
+		return 3
+	}
 }
 
 func TestWhatPasses(t *testing.T) {
@@ -104,21 +116,21 @@ func TestWhatPasses(t *testing.T) {
 		fault simulator.Fault
 		vms   int
 	}{
-		"ThrottledOnce":           {simulator.Fault{Effect: simulator.EffectError, Status: 429, Times: 1}, 150},
-		"ThrottledForASecond":     {simulator.Fault{Effect: simulator.EffectError, Status: 429, RetryAfter: time.Second, Times: 1}, 150},
-		"NotReadyOnce":            {simulator.Fault{Effect: simulator.EffectError, Status: 503, Times: 1}, 150},
-		"SessionExpired":          {simulator.Fault{Effect: simulator.EffectExpired, Times: 1}, 150},
-		"SessionExpiresEachTime":  {simulator.Fault{Effect: simulator.EffectExpired}, 150},
+		"ThrottledOnce":           {simulator.Fault{Effect: simulator.EffectError, Status: 429, Times: 1}, 3},
+		"ThrottledForASecond":     {simulator.Fault{Effect: simulator.EffectError, Status: 429, RetryAfter: time.Second, Times: 1}, 3},
+		"NotReadyOnce":            {simulator.Fault{Effect: simulator.EffectError, Status: 503, Times: 1}, 3},
+		"SessionExpired":          {simulator.Fault{Effect: simulator.EffectExpired, Times: 1}, 3},
+		"SessionExpiresEachTime":  {simulator.Fault{Effect: simulator.EffectExpired}, 3},
 		"NoTotal":                 {simulator.Fault{Effect: simulator.EffectTotal, Total: -1}, 150},
 		"VMVanishesBetweenPages":  {simulator.Fault{Effect: simulator.EffectVanish, Times: 1}, 149},
 		"VMAppearsBetweenPages":   {simulator.Fault{Effect: simulator.EffectAppear, VM: "new", Times: 1}, 151},
 		"SecondPageRepeatsOnce":   {simulator.Fault{Effect: simulator.EffectRepeat, After: 1, Times: 1}, 150},
 		"TotalLiesOnce":           {simulator.Fault{Effect: simulator.EffectTotal, Total: 120, Times: 1}, 150},
-		"SlowButWithinTheTimeOut": {simulator.Fault{Effect: simulator.EffectSlow, Delay: 50 * time.Millisecond}, 150},
+		"SlowButWithinTheTimeOut": {simulator.Fault{Effect: simulator.EffectSlow, Delay: 50 * time.Millisecond}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			central := newCentral(t, crowd(150), nil)
+			central := newCentral(t, crowd(sizeFor(c.fault)), nil)
 			c.fault.Path = vmsPath
 			rule := central.fault(t, c.fault)
 			found := open(t, central.endpoint(t), prism.Options{}).Inventory(t.Context())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -110,9 +111,13 @@ func (g *gate) attempt(ctx context.Context, q question) (answer, *Error) {
 	defer cancel()
 	cookies := g.session.header()
 	a, err := g.send(limited, q, cookies)
-	if err == nil && a.status == http.StatusUnauthorized && cookies != "" {
-		g.session.forget(cookies)
+	switch {
+	case err != nil || cookies == "":
+	case a.status == http.StatusUnauthorized:
+		g.session.refused(cookies)
 		a, err = g.send(limited, q, "")
+	default:
+		g.session.accepted()
 	}
 	if err != nil {
 		return answer{}, g.transportError(ctx, err)
@@ -128,9 +133,7 @@ func (g *gate) send(ctx context.Context, q question, cookies string) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range q.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, q.header)
 	r.Header.Set("User-Agent", "refract")
 	if cookies != "" {
 		r.Header.Set("Cookie", cookies)
@@ -161,7 +164,9 @@ func (g *gate) receive(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	g.session.keep(response.Cookies())
+	if response.StatusCode < http.StatusMultipleChoices {
+		g.session.keep(response.Cookies())
+	}
 	return answer{status: response.StatusCode, header: response.Header, body: body}, nil
 }
 

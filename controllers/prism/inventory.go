@@ -73,8 +73,7 @@ func (r *reading) note(part site.Part, err error) {
 
 // explain is an error for a person.
 func (g *gate) explain(err error) string {
-	var known *Error
-	if errors.As(err, &known) {
+	if _, is := errors.AsType[*Error](err); is {
 		return err.Error()
 	}
 	return g.hide(err.Error())
@@ -96,7 +95,7 @@ func (r *reading) eachElement(read func(context.Context, *site.Element) error) f
 			element := &r.found.Elements[i]
 			err := read(ctx, element)
 			if err != nil && first == nil {
-				first = fmt.Errorf("Prism Element %s: %w", element.Name, err) //nolint:staticcheck,revive // A name.
+				first = fmt.Errorf("Prism Element %s: %w", element.Name, err) //nolint:staticcheck // A name.
 			}
 			if err != nil && !answered(err) {
 				break

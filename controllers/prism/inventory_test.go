@@ -13,8 +13,6 @@ import (
 	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // names turns a part of an inventory around: names by ExtID.
 func names[T any](of []T, entry func(T) (id, name string)) map[string]string {
 	all := map[string]string{}
@@ -32,7 +30,10 @@ func TestInventoryOfASite(t *testing.T) {
 	vm.GPUs = []string{"NVIDIA A16-4Q"}
 	vm.DataDisks = []simulator.Disk{{SizeBytes: 100 << 30, StorageContainer: "fast-container"}}
 	vm.CustomAttributes = []string{"providerid:abc"}
+	// What a CSI driver attaches is not a disk of the machine.
+	vm.VolumeGroups = []string{"pvc-1"}
 	model := modelWith(vm, aVM("two"))
+	model.VolumeGroups = []simulator.VolumeGroup{{Name: "pvc-1", PrismElement: "PE-2"}}
 	model.PrismElements[0].Hosts[0].Maintenance = true
 	model.PrismElements[0].Unavailable = true
 	central := newCentral(t, model, nil)
@@ -94,14 +95,14 @@ func TestInventoryOfASite(t *testing.T) {
 	if len(first.Hosts) != 4 || first.Hosts[1].Maintenance {
 		t.Errorf("hosts: %+v", first.Hosts)
 	}
-	if diff := cmp.Diff(ptr(false), first.Available); diff != "" || first.AOSVersion != "7.3" {
+	if diff := cmp.Diff(new(false), first.Available); diff != "" || first.AOSVersion != "7.3" {
 		t.Errorf("first element: %+v", first)
 	}
 	// What Prism Central has no figures of is unknown, not 0.
 	if first.StorageBytes != nil || first.FreeStorageBytes != nil {
 		t.Errorf("storage of an element out of reach: %v, %v", *first.StorageBytes, *first.FreeStorageBytes)
 	}
-	if diff := cmp.Diff(ptr(int64(120)<<40), second.StorageBytes); diff != "" {
+	if diff := cmp.Diff(new(int64(120)<<40), second.StorageBytes); diff != "" {
 		t.Errorf("storage (-want +got):\n%s", diff)
 	}
 	if second.FreeStorageBytes == nil || *second.FreeStorageBytes >= *second.StorageBytes {
@@ -115,7 +116,7 @@ func TestInventoryOfASite(t *testing.T) {
 	if subnet.Prefix != netip.MustParsePrefix("10.101.0.0/22") || len(subnet.Pools) != 1 || subnet.Pools[0] != pool || len(subnet.Elements) != 2 {
 		t.Errorf("subnet: %+v", subnet)
 	}
-	if diff := cmp.Diff(ptr(int64(510)), subnet.FreeIPs); diff != "" {
+	if diff := cmp.Diff(new(int64(510)), subnet.FreeIPs); diff != "" {
 		t.Errorf("free addresses (-want +got):\n%s", diff)
 	}
 	if image := found.Images[0]; image.SizeBytes != 4<<30 || image.Created.IsZero() || len(image.Elements) != 2 {

@@ -17,13 +17,13 @@ import (
 // errClosed is what calls get while or after the door is closed.
 var errClosed = errors.New("the door to Prism Central is closed")
 
-// proxyRefusal is the answer of a proxy that does not let us through.
-type proxyRefusal struct {
+// proxyRefusalError is the answer of a proxy that does not let us through.
+type proxyRefusalError struct {
 	proxy  string
 	status int
 }
 
-func (p *proxyRefusal) Error() string {
+func (p *proxyRefusalError) Error() string {
 	return fmt.Sprintf("proxy %s: HTTP status %d", p.proxy, p.status)
 }
 
@@ -159,7 +159,7 @@ func (g *gate) transportError(ctx context.Context, err error) *Error {
 	case errors.As(err, &unresolved):
 		return say(NameNotFound, "the name of Prism Central %s cannot be resolved, DNS does not answer: look at the DNS that "+
 			"the controller asks", g.name)
-	case errors.As(err, &notTLS):
+	case errors.As(err, &notTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return say(Misbehaving, "%s does not speak TLS: look whether address and port are those of Prism Central (9440 on most)", g.name)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return say(Unreachable, "%s refuses connections: look whether address and port are those of Prism Central (9440 on "+
@@ -176,8 +176,7 @@ func (g *gate) transportError(ctx context.Context, err error) *Error {
 // proxyError says what is wrong with the proxy, if it is the proxy.
 func (g *gate) proxyError(err error) string {
 	const advice = "correct HTTPS_PROXY of the controller, or name Prism Central in NO_PROXY"
-	var refused *proxyRefusal
-	if errors.As(err, &refused) {
+	if refused, is := errors.AsType[*proxyRefusalError](err); is {
 		return fmt.Sprintf("the proxy %s does not let the controller through to Prism Central %s (status %d): allow it, or %s",
 			refused.proxy, g.name, refused.status, advice)
 	}

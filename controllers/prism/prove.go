@@ -22,20 +22,23 @@ const (
 var apiVersion = regexp.MustCompile(`^v(\d+)\.(\d+)(\.[ab]\d+)?$`)
 
 // Prove finds out whether the credentials are good and the version is supported. The version is Prism Central's, such
-// as "7.5"; it is empty when everything is good but the user may not read it. An error is an [*Error].
+// as "7.5"; it is empty when everything is good but the user is not shown it. An error is an [*Error].
 func (d *Door) Prove(ctx context.Context) (version string, err error) {
 	// CAPX logs in here, too.
-	if err := d.plain(ctx, http.MethodGet, "/api/nutanix/v3/users/me", nil, nil); err != nil {
+	if err = d.plain(ctx, http.MethodGet, "/api/nutanix/v3/users/me", nil, nil); err != nil {
 		return "", err
 	}
-	if err := d.proveAPI(ctx); err != nil {
+	if err = d.proveAPI(ctx); err != nil {
 		return "", err
 	}
 	version, err = d.version(ctx)
-	if reasonOf(err) == Forbidden || reasonOf(err) == Misbehaving && answered(err) {
+	switch reasonOf(err) {
+	case Forbidden, NotFound, Misbehaving:
+		// What had to be proved is; a role may hide the rest.
 		return "", nil
+	default:
+		return version, err
 	}
-	return version, err
 }
 
 func (d *Door) proveAPI(ctx context.Context) error {

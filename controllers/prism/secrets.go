@@ -16,12 +16,20 @@ type session struct {
 	cookies map[string]string
 	// spent are cookies of former sessions, still hidden from messages.
 	spent []string
+	// refusals in a row: a load balancer may set cookies that open nothing.
+	refusals int
 }
+
+// maxRefusals in a row show that there are no sessions here; the password is then sent each time.
+const maxRefusals = 3
 
 // header is what to send instead of the password; empty when there is no session.
 func (s *session) header() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.refusals >= maxRefusals {
+		return ""
+	}
 	pairs := make([]string, 0, len(s.cookies))
 	for _, name := range slices.Sorted(maps.Keys(s.cookies)) {
 		pairs = append(pairs, name+"="+s.cookies[name])
@@ -48,8 +56,8 @@ func (s *session) keep(given []*http.Cookie) {
 	}
 }
 
-// forget ends the session that the header stands for, unless a newer one has begun.
-func (s *session) forget(header string) {
+// refused ends the session that the header stands for, unless a newer one has begun.
+func (s *session) refused(header string) {
 	if s.header() != header {
 		return
 	}
@@ -59,6 +67,14 @@ func (s *session) forget(header string) {
 		s.retire(value)
 	}
 	s.cookies = nil
+	s.refusals++
+}
+
+// accepted notes that cookies are good for something.
+func (s *session) accepted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusals = 0
 }
 
 // maxSpent is more than the sessions that requests under way can still speak of.

@@ -69,17 +69,13 @@ func (g *gate) transport(e Endpoint) (*http.Transport, error) {
 		return nil, err
 	}
 	proxy := httpproxy.FromEnvironment().ProxyFunc()
-	if _, err := proxy(&url.URL{Scheme: "https", Host: g.name}); err != nil {
-		// The error repeats the proxy's URL, maybe with a password.
-		return nil, &Error{Reason: Unreachable, Message: "HTTPS_PROXY of the controller is not the URL of a proxy: correct it"}
-	}
 	return &http.Transport{
 		Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 		OnProxyConnectResponse: func(_ context.Context, through *url.URL, _ *http.Request, r *http.Response) error {
 			if r.StatusCode == http.StatusOK {
 				return nil
 			}
-			return &proxyRefusal{proxy: through.Host, status: r.StatusCode}
+			return &proxyRefusalError{proxy: through.Host, status: r.StatusCode}
 		},
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, RootCAs: roots,

@@ -50,9 +50,9 @@ func (d *Door) vm(ctx context.Context, extID string) (vm ahv.Vm, etag string, er
 		return vm, "", &Error{Reason: NotFound, Message: "there is no virtual machine without an identifier", Err: refusal(http.StatusNotFound)}
 	}
 	vm, err = ask(ctx, d, func(w *worker) (ahv.Vm, error) {
-		a, err := w.vms.GetVmById(&extID)
-		if err != nil {
-			return ahv.Vm{}, err
+		a, getErr := w.vms.GetVmById(&extID)
+		if getErr != nil {
+			return ahv.Vm{}, getErr
 		}
 		read, ok := a.GetData().(ahv.Vm)
 		if !ok || deref(read.ExtId) != extID {
@@ -112,8 +112,9 @@ func gpuMode(m *ahv.GpuMode) string {
 		return site.GPUVirtual
 	case ahv.GPUMODE_PASSTHROUGH_COMPUTE, ahv.GPUMODE_PASSTHROUGH_GRAPHICS:
 		return site.GPUPassthrough
+	default:
+		return ""
 	}
-	return ""
 }
 
 // diskOf is false for what is attached and not the machine's own, such as a volume group of the CSI driver.

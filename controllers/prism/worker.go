@@ -124,8 +124,7 @@ func guard[T any](w *worker, use func(*worker) (T, error)) (result T, err error)
 
 // sdkError is about an answer that the gate let pass and the SDK could not read.
 func (d *Door) sdkError(ctx context.Context, err error) error {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, is := errors.AsType[*Error](err); is {
 		return known
 	}
 	select {

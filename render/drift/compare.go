@@ -122,7 +122,7 @@ func (x index) machine(m Machine) []Finding {
 		if !x.gone[strings.ToLower(m.ExtID)] {
 			return nil
 		}
-		f := Finding{Kind: Missing, Machine: m.Name, VM: m.Name, ExtID: m.ExtID, Wanted: "exists", Found: "deleted"}
+		f := Finding{Kind: Missing, Machine: m.Name, VM: m.Name, ExtID: m.ExtID, Wanted: "there", Found: "deleted"}
 		f.HandsOff = m.HandsOff
 		return []Finding{f}
 	}
@@ -151,7 +151,7 @@ func (x index) doubles(m Machine, vm site.VM) []Finding {
 			}
 			out = append(out, Finding{
 				Kind: Double, Machine: m.Name, VM: other.Name, ExtID: other.ExtID, Field: "name",
-				Wanted: "one VM of this name, " + vm.ExtID, Found: "also " + other.ExtID + x.on(other), HandsOff: m.HandsOff,
+				Wanted: "that of " + vm.ExtID + " alone", Found: "also that of " + other.ExtID + x.on(other), HandsOff: m.HandsOff,
 			})
 		}
 	}
@@ -160,10 +160,13 @@ func (x index) doubles(m Machine, vm site.VM) []Finding {
 
 // names of a machine that its VM may have.
 func names(m Machine) []string {
-	if m.Infra == "" || m.Infra == m.Name {
-		return []string{m.Name}
+	var out []string
+	for _, n := range []string{m.Name, m.Infra} {
+		if n != "" && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
 	}
-	return []string{m.Name, m.Infra}
+	return out
 }
 
 // on is " on PE-1", if known.

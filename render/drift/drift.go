@@ -38,7 +38,7 @@ type Input struct {
 	Owned map[string]bool
 	// Gone are the ExtIDs that Prism Central, asked one by one, answered with 404.
 	Gone map[string]bool
-	// Ours says of a VM that no machine owns that this management cluster made it: the caller remembers that a machine
+	// Ours says of a VM that no machine owns that this management cluster made it, as the caller remembers: a machine
 	// owned it once. Nil or false: the VM itself has to prove it, see [Compare].
 	Ours func(vm site.VM) bool
 }
@@ -83,7 +83,7 @@ type Finding struct {
 	VM, ExtID string
 	// Field that differs, in CAPX's words, such as memorySize or dataDisks[0].diskSize. Empty: the VM as a whole.
 	Field string
-	// Wanted and Found are for people.
+	// Wanted and Found are for people; they fit "is Found and should be Wanted".
 	Wanted, Found string
 	// Repair that Refract may do; None where hands are off or a MachineHealthCheck is at work.
 	Repair Repair

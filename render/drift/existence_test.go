@@ -20,7 +20,7 @@ func TestMissing(t *testing.T) {
 	w.in.Gone = map[string]bool{"vm-1": true}
 	want := []drift.Finding{{
 		Kind: drift.Missing, Machine: "edge-01-workers-x7k2p-bcd2f", VM: "edge-01-workers-x7k2p-bcd2f", ExtID: "vm-1",
-		Wanted: "exists", Found: "deleted",
+		Wanted: "there", Found: "deleted",
 	}}
 	if diff := cmp.Diff(want, drift.Compare(w.in)); diff != "" {
 		t.Error(diff)
@@ -49,7 +49,7 @@ func TestDouble(t *testing.T) {
 	w.add(site.VM{ExtID: "vm-2", Name: w.machine().Name, Element: "pe-2", Categories: []string{"cat-own"}})
 	want := []drift.Finding{{
 		Kind: drift.Double, Machine: w.machine().Name, VM: w.machine().Name, ExtID: "vm-2", Field: "name",
-		Wanted: "one VM of this name, vm-1", Found: "also vm-2 on PE-2",
+		Wanted: "that of vm-1 alone", Found: "also that of vm-2 on PE-2",
 	}}
 	if diff := cmp.Diff(want, drift.Compare(w.in)); diff != "" {
 		t.Error(diff)

@@ -70,21 +70,15 @@ func (c *comparison) bytes(field string, wanted, found int64) {
 }
 
 func (c *comparison) project() {
-	if c.want.Project.IsZero() || !c.Site.Knows(site.PartProjects) {
-		return
+	if wanted := c.resolveProject(c.want.Project); wanted != "" && !strings.EqualFold(wanted, c.vm.Project) {
+		c.differEntity("project", wanted, c.vm.Project, c.projectName)
 	}
-	wanted := c.Site.FindProjects(c.want.Project)
-	if len(wanted) != 1 || wanted[0].ExtID == c.vm.Project {
-		return
-	}
-	c.differEntity("project", wanted[0].ExtID, c.vm.Project, c.projectName)
 }
 
 func (c *comparison) place() {
-	if c.element == "" || c.vm.Element == "" || c.element == c.vm.Element {
-		return
+	if c.element != "" && c.vm.Element != "" && !strings.EqualFold(c.element, c.vm.Element) {
+		c.differEntity("cluster", c.element, c.vm.Element, c.elementName)
 	}
-	c.differEntity("cluster", c.element, c.vm.Element, c.elementName)
 }
 
 func (c *comparison) boot() {

@@ -59,7 +59,8 @@ func TestChangesAreFound(t *testing.T) {
 			w.spec()["dataDisks"] = nil
 			w.vm().Disks = w.vm().Disks[:1]
 		}, []found{{"cluster", "PE-2", "PE-1"}, {"subnet[1]", "net-9", "vlan-102"}}},
-		"PlainNumbers": {func(w *world) { w.spec()["vcpuSockets"], w.spec()["memorySize"] = 2.0, 4*gib }, []found{{"memorySize", "4Gi", "8Gi"}, {"vcpuSockets", "2", "4"}}},
+		"ProjectByUUID": {func(w *world) { w.spec()["project"] = byUUID("PRJ-2"); w.unknown(site.PartProjects) }, []found{{"project", "other", "platform"}}},
+		"PlainNumbers":  {func(w *world) { w.spec()["vcpuSockets"], w.spec()["memorySize"] = 2.0, 4*gib }, []found{{"memorySize", "4Gi", "8Gi"}, {"vcpuSockets", "2", "4"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()

@@ -1,6 +1,8 @@
 package drift
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/refract-dev/refract/render/site"
@@ -8,6 +10,9 @@ import (
 
 // resolveElement returns the ExtID of a Prism Element, or nothing unless exactly one is meant.
 func (x index) resolveElement(id site.ID) string {
+	if id.UUID != "" {
+		return strings.ToLower(id.UUID)
+	}
 	if !x.Site.Knows(site.PartElements) {
 		return ""
 	}
@@ -21,12 +26,26 @@ func (x index) resolveElement(id site.ID) string {
 // wanted Prism Element, where CAPX looked.
 func (c *comparison) resolveSubnet(id site.ID) string {
 	if id.UUID != "" {
-		return id.UUID
+		return strings.ToLower(id.UUID)
 	}
 	if !c.Site.Knows(site.PartSubnets) || c.element == "" {
 		return ""
 	}
 	if found := c.Site.FindSubnets(id, c.element); len(found) == 1 {
+		return found[0].ExtID
+	}
+	return ""
+}
+
+// resolveProject returns the ExtID of a project, or nothing unless exactly one is meant.
+func (x index) resolveProject(id site.ID) string {
+	if id.UUID != "" {
+		return strings.ToLower(id.UUID)
+	}
+	if !x.Site.Knows(site.PartProjects) {
+		return ""
+	}
+	if found := x.Site.FindProjects(id); len(found) == 1 {
 		return found[0].ExtID
 	}
 	return ""

@@ -17,10 +17,11 @@ func (x index) unowned(kind Kind) []Finding {
 			continue
 		}
 		f := Finding{Kind: kind, VM: vm.Name, ExtID: vm.ExtID}
-		f.Wanted = "belongs to a machine"
-		f.Found = "has category " + site.ClusterCategory + "=" + x.Cluster + x.on(vm) + ", and no machine knows it"
+		f.Wanted = "owned by a machine, or gone"
+		f.Found = "without a machine, with category " + site.ClusterCategory + "=" + x.Cluster + x.on(vm)
 		if kind == Stranger {
-			f.Found += " here; it may belong to a cluster of the same name under another management cluster"
+			f.Wanted = "of a cluster with a name of its own"
+			f.Found += ", and nothing shows that this management cluster made it"
 		}
 		out = append(out, f)
 	}

@@ -52,13 +52,17 @@ func (c *checks) hosts(e site.Element, here []demand) {
 		c.unknown(CheckMemory, Capacity, field, "Prism Central names no host of Prism Element "+e.Name+" that takes virtual machines")
 		return
 	}
-	c.fits(e, here, hosts)
 	var free, lost size
 	for _, h := range hosts {
 		free = free.plus(size{vcpus: h.Cores * VCPUsPerCore, memory: h.MemoryBytes}, 1)
 		lost.vcpus, lost.memory = max(lost.vcpus, h.Cores*VCPUsPerCore), max(lost.memory, h.MemoryBytes)
 	}
+	if lost.vcpus == 0 || lost.memory == 0 {
+		c.unknown(CheckMemory, Capacity, field, "Prism Central does not say how big the hosts of Prism Element "+e.Name+" are")
+		return
+	}
 	spare := "on its only host"
+	c.fits(e, here, hosts)
 	if len(hosts) > 1 {
 		free, spare = free.plus(lost, -1), "with one host lost"
 	}
@@ -132,7 +136,7 @@ func (c *checks) addresses(coming []demand) {
 		case s.FreeIPs == nil:
 			c.unknown(CheckAddresses, Capacity, field[s.ExtID], "Prism Central does not say how many addresses are free in subnet "+s.Name)
 		case int64(n) > *s.FreeIPs:
-			c.short(CheckAddresses, field[s.ExtID], fmt.Sprintf("subnet %s: %d addresses are needed at the peak, and %d are free: enlarge its IP pools, or take another subnet",
+			c.short(CheckAddresses, field[s.ExtID], fmt.Sprintf("subnet %s: addresses needed at the peak: %d, free: %d. Enlarge its IP pools, or take another subnet",
 				s.Name, n, *s.FreeIPs))
 		}
 	}
@@ -165,8 +169,8 @@ func (c *checks) freeGPUs(coming []demand) {
 		case !known && need[k] > 0:
 			c.unknown(CheckGPU, Capacity, d.group.gpuField(i), fmt.Sprintf("Prism Central does not say how many GPUs %s are free on Prism Element %s", k.gpu, d.element.Name))
 		case int64(need[k]) > free:
-			c.short(CheckGPU, d.group.gpuField(i), fmt.Sprintf("Prism Element %s: %d GPUs %s are needed at the peak, and %d are free: free some, take fewer machines, or set maxSurge to 0",
-				d.element.Name, need[k], k.gpu, free))
+			c.short(CheckGPU, d.group.gpuField(i), fmt.Sprintf("Prism Element %s: GPUs %s needed at the peak: %d, free: %d. Free some, take fewer machines, or set maxSurge to 0",
+				d.element.Name, k.gpu, need[k], free))
 		}
 	}
 }

@@ -117,7 +117,7 @@ func holder(places []demand, vm site.VM) int {
 func (c *checks) machinesOf(g group) []site.VM {
 	var out []site.VM
 	for _, vm := range c.Site.VMs {
-		if c.owned(vm) && g.machineName(vm.Name) {
+		if c.owned(vm) && g.names.MatchString(vm.Name) {
 			out = append(out, vm)
 		}
 	}

@@ -37,6 +37,8 @@ type group struct {
 	cluster *v1alpha1.NutanixClusterSpec
 	// places that its machines come to: its template's, or failure domains.
 	places []place
+	// names of its machines.
+	names *regexp.Regexp
 	// strange are failure domains that are not among the rendered objects.
 	strange []string
 }
@@ -107,6 +109,7 @@ func pool(in Input, o *unstructured.Unstructured) group {
 // complete fills in what control planes and pools have in common.
 func (g *group) complete(in Input, o *unstructured.Unstructured, domains []string) {
 	g.name, g.cluster = o.GetName(), in.Cluster
+	g.names = machineNames(g.kind, g.name)
 	g.surge = surge(o, g.replicas)
 	if t := object(in.Objects, kindTemplate, g.template); t != nil {
 		spec, _, _ := unstructured.NestedMap(t.Object, "spec", "template", "spec")
@@ -164,16 +167,15 @@ func surge(o *unstructured.Unstructured, replicas int) int {
 	return 1
 }
 
-// machineName says whether a name is one that Cluster API gives to machines of this group: random letters behind the
-// control plane's name, or behind the pool's and its MachineSet's.
-func (g *group) machineName(name string) bool {
+// machineNames matches the names that Cluster API gives to machines: random letters behind the control plane's name, or
+// behind the pool's and its MachineSet's.
+func machineNames(kind, name string) *regexp.Regexp {
 	const random = "-[bcdfghjklmnpqrstvwxz2456789]{5}"
-	pattern := "^" + regexp.QuoteMeta(g.name) + random
-	if g.kind == kindPool {
+	pattern := "^" + regexp.QuoteMeta(name) + random
+	if kind == kindPool {
 		pattern += random
 	}
-	ok, _ := regexp.MatchString(pattern+"$", name)
-	return ok
+	return regexp.MustCompile(pattern + "$")
 }
 
 func object(all []*unstructured.Unstructured, kind, name string) *unstructured.Unstructured {

@@ -26,9 +26,9 @@ func (c *checks) image(g group) {
 		c.failed(CheckImage, field, message)
 		return
 	}
-	if told := versions(found.Name); g.version != "" && len(told) > 0 && !slices.Contains(told, strings.TrimPrefix(g.version, "v")) {
-		c.failed(CheckImage, field, fmt.Sprintf("image %q is made for Kubernetes v%s by its name, but %s runs %s: name an image of that version, or change the Kubernetes layer",
-			found.Name, strings.Join(told, ", v"), g.path, g.version))
+	if told, wanted := versions(found.Name), versions(g.version); len(wanted) > 0 && len(told) > 0 && !slices.Contains(told, wanted[0]) {
+		c.failed(CheckImage, field, fmt.Sprintf("image %q is made for Kubernetes v%s by its name, but machines of %s use it: name an image of that version, or change the Kubernetes layer",
+			found.Name, strings.Join(told, ", v"), g.version))
 	}
 }
 
@@ -89,7 +89,7 @@ func lookup(g group) (*regexp.Regexp, error) {
 	}
 	var out strings.Builder
 	values := map[string]string{"BaseOS": g.spec.LookupBaseOS, "K8sVersion": strings.Replace(g.version, "v", "", 1)}
-	if err := t.Option("missingkey=error").Execute(&out, values); err != nil {
+	if err = t.Option("missingkey=error").Execute(&out, values); err != nil {
 		return nil, fmt.Errorf("it knows BaseOS and K8sVersion only: %w", err)
 	}
 	pattern, err := regexp.Compile(out.String())

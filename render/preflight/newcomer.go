@@ -34,40 +34,50 @@ func (c *checks) endpoint() {
 		return
 	}
 	for _, vm := range c.Site.VMs {
-		for _, n := range vm.NICs {
-			if slices.Contains(n.IPs, address.Unmap()) && (near.subnets[n.Subnet] || near.elements[vm.Element] && !near.overlays[n.Subnet]) && !c.ours(vm) {
-				c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is used by VM %s (%s): take another address", host, vm.Name, vm.ExtID))
-			}
+		has := slices.ContainsFunc(vm.NICs, func(n site.NIC) bool {
+			return slices.Contains(n.IPs, address.Unmap()) && near.has(vm, n)
+		})
+		if has && !c.ours(vm) {
+			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is used by VM %s (%s): take another address", host, vm.Name, vm.ExtID))
 		}
 	}
 }
 
-// neighbourhood of a control plane, by ExtID.
+// neighbourhood of a control plane: subnets, Prism Elements and networks that are bound to none of them, by ExtID.
 type neighbourhood struct{ subnets, elements, overlays map[string]bool }
+
+// has says whether a NIC is in a network that may reach the control plane's.
+func (n neighbourhood) has(vm site.VM, nic site.NIC) bool {
+	return n.subnets[nic.Subnet] || n.elements[vm.Element] && !n.overlays[nic.Subnet]
+}
 
 func (c *checks) neighbours() neighbourhood {
 	near := neighbourhood{map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	names := map[string]bool{}
-	for _, g := range groups(c.Input) {
-		if g.kind != kindControlPlane {
-			continue
-		}
-		for _, p := range g.places {
-			for _, e := range c.Site.FindElements(p.element) {
-				near.elements[e.ExtID] = true
-				for _, id := range p.subnets {
-					for _, s := range c.Site.FindSubnets(id, e.ExtID) {
-						near.subnets[s.ExtID], names[s.Name] = true, true
-					}
+	for _, p := range c.controlPlanePlaces() {
+		for _, e := range c.Site.FindElements(p.element) {
+			near.elements[e.ExtID] = true
+			for _, id := range p.subnets {
+				for _, s := range c.Site.FindSubnets(id, e.ExtID) {
+					names[s.Name] = true
 				}
 			}
 		}
 	}
 	for _, s := range c.Site.Subnets {
-		near.subnets[s.ExtID] = near.subnets[s.ExtID] || names[s.Name]
+		near.subnets[s.ExtID] = names[s.Name]
 		near.overlays[s.ExtID] = len(s.Elements) == 0
 	}
 	return near
+}
+
+func (c *checks) controlPlanePlaces() []place {
+	for _, g := range groups(c.Input) {
+		if g.kind == kindControlPlane {
+			return g.places
+		}
+	}
+	return nil
 }
 
 // names checks that no VM has the category of a new cluster, or a name as of its machines: it would be somebody else's
@@ -89,7 +99,7 @@ func (c *checks) names() {
 		case c.owned(vm):
 		case slices.ContainsFunc(vm.Categories, func(id string) bool { return own[id] }):
 			members = append(members, vm.Name)
-		case slices.ContainsFunc(all, func(g group) bool { return g.machineName(vm.Name) }):
+		case slices.ContainsFunc(all, func(g group) bool { return g.names.MatchString(vm.Name) }):
 			namesakes = append(namesakes, vm.Name)
 		}
 	}
@@ -108,7 +118,7 @@ func (c *checks) owned(vm site.VM) bool { return c.Owned[vm.ExtID] }
 
 // ours says whether a VM is one of this very cluster, made while its creation is not over.
 func (c *checks) ours(vm site.VM) bool {
-	return c.owned(vm) && slices.ContainsFunc(groups(c.Input), func(g group) bool { return g.machineName(vm.Name) })
+	return c.owned(vm) && slices.ContainsFunc(groups(c.Input), func(g group) bool { return g.names.MatchString(vm.Name) })
 }
 
 // some names a few.

@@ -62,7 +62,7 @@ func (h *herd) kubectl() (time.Duration, int) {
 	namespace := h.Namespace + "-kubectl"
 	h.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	files := fstest.MapFS{}
-	for path, text := range sharedFiles() {
+	for path, text := range sharedFiles(h.World.Prism.Host) {
 		files[path] = &fstest.MapFile{Data: []byte(text)}
 	}
 	for i := range h.names {

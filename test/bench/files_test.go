@@ -2,10 +2,10 @@ package bench
 
 import "github.com/refract-dev/refract/test/rig"
 
-// sharedFiles are the account and the profile of every fleet here, below fleet/.
-func sharedFiles() map[string]string {
+// sharedFiles are the account, of a Prism Central, and the profile of every fleet here, below fleet/.
+func sharedFiles(central string) map[string]string {
 	return map[string]string{
-		"fleet/account.yaml": rig.Account("pc-east", "pc-east.example.com"),
+		"fleet/account.yaml": rig.Account("pc-east", central),
 		"fleet/profile.yaml": rig.Profile("1.0.0", "v1.33.4"),
 	}
 }

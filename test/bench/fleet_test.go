@@ -40,7 +40,7 @@ const patience = 20 * time.Minute
 func newHerd(t *testing.T, n int) (*herd, usage, time.Duration) {
 	t.Helper()
 	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack), listed: &atomic.Int64{}}
-	files := sharedFiles()
+	files := sharedFiles(pack.World.Prism.Host)
 	for i := range n {
 		name, host := names(i)
 		h.names = append(h.names, name)

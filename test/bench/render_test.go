@@ -25,7 +25,7 @@ import (
 func TestRender(t *testing.T) {
 	n := renders()
 	files, overlays := fstest.MapFS{}, filesys.MakeFsInMemory()
-	for path, text := range sharedFiles() {
+	for path, text := range sharedFiles("pc-east.example.com") {
 		files[path] = &fstest.MapFile{Data: []byte(text)}
 	}
 	base := renderOne(t, files, clusterFile("edge", "10.0.0.1", ""))

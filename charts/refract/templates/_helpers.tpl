@@ -146,6 +146,7 @@ configMap:
 {{- end }}
 - --health-probe-bind-address=:{{ int .Values.health.port }}
 - --concurrent={{ int .Values.concurrent }}
+- --inventory-interval={{ .Values.inventoryInterval }}
 - --stuck-after={{ .Values.stuckAfter }}
 - --log-level={{ .Values.log.level }}
 - --log-encoding={{ .Values.log.encoding }}

@@ -36,7 +36,7 @@ func TestWithoutClusterAPI(t *testing.T) {
 	alone := s.Small("bare-2")
 	alone.Account = "pc-west"
 	s.Secret("pc-west-credentials", map[string]string{"username": "west", "password": "canary-77aa"})
-	s.Apply(rig.Account("pc-west", "west.example.com") + "---\n" + alone.File())
+	s.Apply(rig.Account("pc-west", "127.0.0.9") + "---\n" + alone.File())
 
 	f := s.FleetHas("production", v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.UnsupportedReason, hand.Soon)
 	says(t, f, "Cluster API", "CAPX", "install")
@@ -72,12 +72,16 @@ spec: {topology: {classRef: {name: quick-start}, version: v1.33.4}}
 		}
 		return fmt.Errorf("%+v", s.Fleet("production").Status)
 	})
-	s.Within(4*hand.Soon, "the account goes on", func() error {
-		if s.Object("v1", "Secret", "bare-2-pc-credentials") == nil {
-			return fmt.Errorf("no credentials")
+	s.Within(4*hand.Soon, "the account goes on, and finds nobody at home", func() error {
+		a := &v1alpha1.CloudAccount{}
+		if err := s.Client.Get(t.Context(), s.Key("pc-west"), a); err != nil {
+			return err
 		}
-		return nil
+		return rig.Has(a, v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.PrismUnreachableReason)
 	})
+	if s.Object("v1", "Secret", "bare-2-pc-credentials") != nil {
+		t.Error("credentials were given out that nobody proved")
+	}
 
 	was := s.Now(hand.Core, "Cluster", "bare-3").GetResourceVersion()
 	topology := s.Small("bare-3")

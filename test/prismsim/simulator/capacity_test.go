@@ -146,6 +146,58 @@ func TestStorageLimitsCreation(t *testing.T) {
 	}
 }
 
+func TestImageMustBeOnTheCluster(t *testing.T) {
+	t.Parallel()
+	body := vmBody(t, simulator.DefaultModel(), "a")
+	s := newServer(t, func(o *simulator.Options) { o.Model.Images[1].PrismElements = []string{"PE-2"} })
+	if got := outcome(t, s, create(t, s, body)); got != "FAILED: image ubuntu-24.04-kube-v1.33.4 is not on cluster PE-1" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestEditModel(t *testing.T) {
+	t.Parallel()
+	vm := runningVM("a", "PE-1")
+	vm.Project = "platform"
+	s := newServer(t, func(o *simulator.Options) { o.Model.VMs = []simulator.VM{vm} })
+	const images = "/api/vmm/v4.2/content/images"
+	before := extID(t, s, images, "ubuntu-24.04-kube-v1.32.8")
+	err := s.EditModel(func(m *simulator.Model) {
+		m.Images[0].Name = "renamed"
+		m.PrismElements[0].Hosts = append(m.PrismElements[0].Hosts, simulator.Host{Name: "new", MemoryBytes: 1 << 40})
+		m.PrismCentral.Version = "7.6"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := extID(t, s, images, "renamed"); got != before {
+		t.Errorf("the image has the extId %s now, and had %s", got, before)
+	}
+	if total := totalOf(call(t, s, http.MethodGet, "/api/clustermgmt/v4.2/config/hosts", "")); total != 9 {
+		t.Errorf("%d hosts, want 9", total)
+	}
+	for name, edit := range map[string]func(*simulator.Model){
+		"ProjectInUse": func(m *simulator.Model) { m.Projects = nil },
+		"SubnetInUse":  func(m *simulator.Model) { m.Subnets[0].PrismElements[0] = "PE-2" },
+		"ElementInUse": func(m *simulator.Model) { m.PrismElements = m.PrismElements[1:] },
+		"HostInUse":    func(m *simulator.Model) { m.PrismElements[0].Hosts = m.PrismElements[0].Hosts[1:] },
+		"Contradicts":  func(m *simulator.Model) { m.StorageContainers[3].PrismElement = "PE-9" },
+	} {
+		if err := s.EditModel(edit); err == nil {
+			t.Errorf("%s: the change was accepted", name)
+		}
+	}
+	if total := totalOf(call(t, s, http.MethodGet, images, "")); total != 6 {
+		t.Errorf("after refused changes there are %d images, want 6", total)
+	}
+	if err := s.EditModel(func(m *simulator.Model) { m.Images = nil }); err != nil {
+		t.Errorf("the images went: %v", err)
+	}
+	if err := s.EditVM("a", func(v *simulator.VM) { v.Sockets++ }); err != nil {
+		t.Errorf("a VM without its image: %v", err)
+	}
+}
+
 func TestElementOutOfReachFailsTasks(t *testing.T) {
 	t.Parallel()
 	body := vmBody(t, simulator.DefaultModel(), "b")

@@ -2,6 +2,8 @@ package simulator
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,6 +108,66 @@ func (s *Server) SetHostMaintenance(element, host string, on bool) error {
 		}
 	}
 	return nil
+}
+
+// EditModel changes what the site is made of: Prism Central itself, Prism Elements
+// and their hosts, subnets, images, storage containers, volume groups and
+// projects. The function gets a copy and must not call the Server. VMs and
+// categories are no part of it; VMs outlive the image that they came from. What
+// contradicts itself, or takes away what a VM refers to, is an error, and nothing
+// is changed then. VMs stay where they are, even when there is no room for them
+// any more.
+func (s *Server) EditModel(edit func(*Model)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.model
+	changed, err := was.copied()
+	if err != nil {
+		return err
+	}
+	edit(&changed)
+	changed.Categories, changed.VMs = was.Categories, was.VMs
+	s.model = changed.withIDs()
+	errs := []error{s.model.check()}
+	vms := s.sortedVMs()
+	completed := make([]*machine, 0, len(vms))
+	for _, m := range vms {
+		c := m.clone()
+		if err := s.stillThere(c); err != nil {
+			errs = append(errs, fmt.Errorf("VM %q: %w", m.name, err))
+		}
+		completed = append(completed, c)
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.model = was
+		return fmt.Errorf("edit the model: %w", err)
+	}
+	for i, m := range vms {
+		*m = *completed[i]
+	}
+	return nil
+}
+
+// stillThere makes sure that all that a VM has and runs on exists.
+func (s *Server) stillThere(m *machine) error {
+	element, _ := find(s.model.PrismElements, func(e PrismElement) bool { return e.ExtID == m.cluster })
+	if m.host != "" && !slices.ContainsFunc(element.Hosts, func(h Host) bool { return h.ExtID == m.host }) {
+		return fmt.Errorf("it runs on a host that is gone")
+	}
+	return s.checkReferences(m)
+}
+
+// copied returns a copy that shares nothing with m.
+func (m Model) copied() (Model, error) {
+	var c Model
+	encoded, err := json.Marshal(m)
+	if err == nil {
+		err = json.Unmarshal(encoded, &c)
+	}
+	if err != nil {
+		return Model{}, fmt.Errorf("copy the model: %w", err)
+	}
+	return c, nil
 }
 
 // host finds a host by names; nil means that there is none.

@@ -136,6 +136,13 @@ const (
 
 // list answers a list request: the filter first, then one page of the rest.
 func list(r *request, items []object, known schema) (reply, error) {
+	same := func(doc object) object { return doc }
+	return listOf(r, items, known, same, same)
+}
+
+// listOf is list for things whose documents are made for the page that is shown
+// only. A filter sees what short makes of them.
+func listOf[T any](r *request, items []T, known schema, short, document func(T) object) (reply, error) {
 	options, err := queryOptions(r, "$filter", "$page", "$limit")
 	if err != nil {
 		return reply{}, err
@@ -145,7 +152,7 @@ func list(r *request, items []object, known schema) (reply, error) {
 		if unknown != nil {
 			return reply{}, notSimulated("$filter=%s: %v", filter, unknown)
 		}
-		items = slices.DeleteFunc(items, func(doc object) bool { return !match(doc) })
+		items = slices.DeleteFunc(items, func(item T) bool { return !match(short(item)) })
 	}
 	page, err := intOption(options, "$page", 0, 1<<31)
 	if err != nil {
@@ -155,13 +162,20 @@ func list(r *request, items []object, known schema) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	from := min(page*limit, len(items))
+	pageFrom := func(from int) []object {
+		from = min(from, len(items))
+		shown := make([]object, 0, limit)
+		for _, item := range items[from:min(from+limit, len(items))] {
+			shown = append(shown, document(item))
+		}
+		return shown
+	}
 	answered := answer(http.StatusOK, nil)
 	answered.total = len(items)
-	if shown := items[from:min(from+limit, len(items))]; len(shown) > 0 {
+	if shown := pageFrom(page * limit); len(shown) > 0 {
 		answered.data = shown
 	}
-	r.server.spoilList(r, &answered, items, page, limit)
+	r.server.spoilList(r, &answered, func() []object { return pageFrom(0) }, page)
 	return answered, nil
 }
 

@@ -11,9 +11,8 @@ const (
 	neverReached = 1_000_000_000
 )
 
-// spoilList lets the faults at a list happen: answered is page number page, of
-// at most limit of the items.
-func (s *Server) spoilList(r *request, answered *reply, items []object, page, limit int) {
+// spoilList lets the faults at a list happen: answered is page number page.
+func (s *Server) spoilList(r *request, answered *reply, first func() []object, page int) {
 	struck := s.strike(atList, r, func(f Fault) bool {
 		switch f.Effect {
 		case EffectVanish, EffectAppear:
@@ -28,7 +27,7 @@ func (s *Server) spoilList(r *request, answered *reply, items []object, page, li
 	switch f := struck.fault; f.Effect {
 	case EffectRepeat:
 		answered.total = cmp.Or(f.Total, neverReached)
-		if shown := items[:min(limit, len(items))]; len(shown) > 0 {
+		if shown := first(); len(shown) > 0 {
 			answered.data = shown
 		}
 	case EffectTotal:

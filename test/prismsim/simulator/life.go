@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -8,6 +9,9 @@ import (
 
 // add makes a VM part of the server, with an address for each NIC.
 func (s *Server) add(m *machine) error {
+	if err := errors.Join(s.checkImages(m), s.checkCopies(m)); err != nil {
+		return err
+	}
 	if err := s.settle(m); err != nil {
 		return err
 	}

@@ -44,17 +44,8 @@ func (s *Server) completeDisk(d *disk, element PrismElement) error {
 	if d.volumeGroup != "" {
 		return nil
 	}
-	if d.image != "" {
-		image, ok := find(s.model.Images, func(i Image) bool { return i.ExtID == d.image })
-		if !ok {
-			return fmt.Errorf("image %q does not exist", d.image)
-		}
-		if len(image.PrismElements) > 0 && !slices.Contains(image.PrismElements, element.Name) {
-			return fmt.Errorf("image %q is not on cluster %s", image.Name, element.Name)
-		}
-		if d.size == 0 {
-			d.size = image.SizeBytes
-		}
+	if image, ok := s.image(d.image); ok && d.size == 0 {
+		d.size = image.SizeBytes
 	}
 	container, ok := find(s.model.StorageContainers, func(c StorageContainer) bool {
 		return c.PrismElement == element.Name && (d.container == "" || c.ExtID == d.container)
@@ -64,6 +55,33 @@ func (s *Server) completeDisk(d *disk, element PrismElement) error {
 	}
 	d.container = container.ExtID
 	return nil
+}
+
+// checkImages makes sure that the images that the disks of a new VM are cloned
+// from exist. A VM that is there already does without them.
+func (s *Server) checkImages(m *machine) error {
+	for _, d := range m.disks {
+		if _, ok := s.image(d.image); !ok && d.image != "" {
+			return fmt.Errorf("image %q does not exist", d.image)
+		}
+	}
+	return nil
+}
+
+// checkCopies makes sure that the cluster of a new VM holds those images.
+func (s *Server) checkCopies(m *machine) error {
+	element, _ := find(s.model.PrismElements, func(e PrismElement) bool { return e.ExtID == m.cluster })
+	for _, d := range m.disks {
+		image, _ := s.image(d.image)
+		if len(image.PrismElements) > 0 && !slices.Contains(image.PrismElements, element.Name) {
+			return fmt.Errorf("image %s is not on cluster %s", image.Name, element.Name)
+		}
+	}
+	return nil
+}
+
+func (s *Server) image(extID string) (Image, bool) {
+	return find(s.model.Images, func(i Image) bool { return i.ExtID == extID })
 }
 
 // complete fills in what the cluster knows of a GPU.

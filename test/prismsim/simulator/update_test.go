@@ -175,6 +175,14 @@ func TestClientMakesAVMWithGPUAndDisks(t *testing.T) {
 		t.Errorf("the owner sees %+v", got)
 	}
 
+	off, err := client.VMs.PowerOffVM(*vm.ExtId)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vm = must[[]*vmmconfig.Vm](t)(off.Wait(ctx))[0]; vm.PowerState.GetName() != "OFF" || vm.Host != nil {
+		t.Errorf("after power-off: %s on host %v", vm.PowerState.GetName(), vm.Host)
+	}
+
 	*device.DeviceId = 4711
 	wanted.Gpus = []vmmconfig.Gpu{*device}
 	if _, err := client.VMs.Create(ctx, wanted); err == nil {

@@ -46,8 +46,8 @@ func (s *Server) viewDisk(v *VM, d disk, first bool) {
 		group, _ := find(s.model.VolumeGroups, func(g VolumeGroup) bool { return g.ExtID == d.volumeGroup })
 		v.VolumeGroups = append(v.VolumeGroups, group.Name)
 	case first:
-		image, _ := find(s.model.Images, func(i Image) bool { return i.ExtID == d.image })
-		v.DiskBytes, v.Image, v.ImageExtID, v.StorageContainer = d.size, image.Name, image.ExtID, container.Name
+		image, _ := s.image(d.image)
+		v.DiskBytes, v.Image, v.ImageExtID, v.StorageContainer = d.size, image.Name, d.image, container.Name
 	default:
 		v.DataDisks = append(v.DataDisks, Disk{
 			ExtID: d.extID, SizeBytes: d.size, StorageContainer: container.Name,

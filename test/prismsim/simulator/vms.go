@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -26,11 +27,8 @@ func (s *Server) vmRoutes() {
 }
 
 func (s *Server) listVMs(r *request) (reply, error) {
-	docs := make([]object, 0, len(s.vms))
-	for _, m := range s.sortedVMs() {
-		docs = append(docs, m.document())
-	}
-	return list(r, docs, vmSchema)
+	named := func(m *machine) object { return object{"name": m.name} }
+	return listOf(r, s.sortedVMs(), vmSchema, named, (*machine).document)
 }
 
 // sortedVMs returns the VMs in the order in which they were made.
@@ -65,7 +63,7 @@ func (s *Server) createVM(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := s.checkReferences(m); err != nil {
+	if err := errors.Join(s.checkImages(m), s.checkReferences(m)); err != nil {
 		return reply{}, invalid(http.StatusUnprocessableEntity, "VM %q: %v", m.name, err)
 	}
 	return s.start("kVmCreate", m.extID, func() error {
