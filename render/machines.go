@@ -101,7 +101,9 @@ func (b base) machineTemplate(name string, m v1alpha1.Machine, placed bool) obje
 		machine["project"] = identifier(*defaults.Project)
 	}
 	setList(machine, m.GPUs, gpu, "gpus")
-	setList(machine, m.DataDisks, dataDisk, "dataDisks")
+	if len(m.DataDisks) > 0 {
+		machine["dataDisks"] = dataDisks(m.DataDisks)
+	}
 	return b.object(versionInfrastructure, kindNutanixMachineTemplate, name, tree{"template": tree{"spec": machine}})
 }
 

@@ -102,8 +102,8 @@ type DataDisk struct {
 	// adapterType: the bus that the disk is attached to. Default, by CAPX: SCSI.
 	// +optional
 	AdapterType AdapterType `json:"adapterType,omitempty"`
-	// deviceIndex on the bus. Default, by CAPX: the next free one, in order, from 1 on SCSI and IDE and from 0 on SATA
-	// and PCI. CAPX takes 0 as not set.
+	// deviceIndex on the bus. Default: the next free one, in the order of the list, from 1 on SCSI and IDE and from 0 on
+	// SATA and PCI. CAPX takes 0 as not set.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=255
 	// +optional
