@@ -14,7 +14,8 @@ const (
 	// the Fleet controller alone.
 	SourceAcceptedCondition = "SourceAccepted"
 	// PreflightPassedCondition says how the checks against Prism Central came out before the wanted state is applied.
-	// False: the change is held. Unknown: Prism Central could not be asked; nothing is held. status.preflight lists why.
+	// False: the change is held. Unknown: Prism Central does not say, which holds nothing, or could not be asked at all:
+	// what makes machines waits then where the Fleet enforces existence. status.preflight lists why.
 	PreflightPassedCondition = "PreflightPassed"
 	// InSyncCondition says whether the live objects and virtual machines equal the wanted ones.
 	InSyncCondition = "InSync"
@@ -118,7 +119,8 @@ const (
 	CredentialsNotProvedReason = "CredentialsNotProved"
 )
 
-// Reasons of PreflightPassedCondition. PreflightFailed also stands on Ready and Stalled.
+// Reasons of PreflightPassedCondition. PreflightFailed and CapacityShort also stand on Ready and Stalled when they hold a
+// change.
 const (
 	// PreflightPassedReason: every check passed.
 	PreflightPassedReason = "Passed"
@@ -126,7 +128,8 @@ const (
 	PreflightFailedReason = "PreflightFailed"
 	// PreflightWarnedReason: a check failed that the Fleet only warns of; the change goes on.
 	PreflightWarnedReason = "PreflightWarned"
-	// PreflightUnknownReason: Prism Central could not be asked, or does not say.
+	// PreflightUnknownReason: Prism Central could not be asked, or does not say. Also on Reconciling while a change waits
+	// for the first answer.
 	PreflightUnknownReason = "PreflightUnknown"
 	// CapacityShortReason: there may not be enough for the rollout's peak. Without Enforce the condition is True, and the
 	// change goes on.

@@ -24,7 +24,7 @@ type FleetSpec struct {
 	// limits for the sum of all changes.
 	// +optional
 	Limits Limits `json:"limits,omitempty"`
-	// preflight: what checks against Prism Central do, before anything is applied.
+	// preflight: what checks against Prism Central do before machines are made.
 	// +kubebuilder:default={}
 	// +optional
 	Preflight Preflight `json:"preflight,omitempty"`
@@ -102,8 +102,9 @@ const (
 	PreflightOff PreflightMode = "Off"
 )
 
-// Preflight says what checks against Prism Central do, before anything is applied. What could not be read there is
-// reported as unknown and never holds a change. A cluster without a Fleet has the defaults.
+// Preflight says what checks against Prism Central do before a plan is applied that makes machines. What Prism Central
+// does not say is reported as unknown and holds nothing; but while it cannot be asked at all, such a plan waits where
+// existence is enforced. A cluster without a Fleet has the defaults.
 type Preflight struct {
 	// existence: what the files name is there and reachable, and what must be free is free. Default Enforce.
 	// +kubebuilder:default=Enforce
