@@ -46,6 +46,7 @@ var start = sync.OnceValue(func() error {
 		CRDDirs: []string{"../../config/crd/bases"},
 		Manifests: []string{
 			"../../config/policy/approval.yaml", "../../config/policy/deletion.yaml", "../../config/rbac/approver_role.yaml",
+			"../../config/rbac/viewer_role.yaml",
 		},
 	})
 	return err
