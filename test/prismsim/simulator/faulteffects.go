@@ -22,7 +22,8 @@ func (s *Server) interfere(w http.ResponseWriter, r *request) (over bool, err er
 	s.mu.Lock()
 	delays := s.delays(r)
 	struck := s.strike(atRequest, r, func(f Fault) bool {
-		return f.Effect != EffectSlow && (f.Effect != EffectExpired || r.Header.Get("Cookie") != "")
+		hasCookie := r.session.token != "" && r.Header.Get("Cookie") != ""
+		return f.Effect != EffectSlow && (f.Effect != EffectExpired || hasCookie)
 	})
 	if struck != nil && struck.fault.Effect == EffectExpired {
 		r.session.Ended = true

@@ -15,8 +15,10 @@ const (
 func (s *Server) spoilList(r *request, answered *reply, first func() []object, page int) {
 	struck := s.strike(atList, r, func(f Fault) bool {
 		switch f.Effect {
-		case EffectVanish, EffectAppear:
-			return r.Pattern == vmList && page == f.Page
+		case EffectVanish:
+			return r.Pattern == vmList && page == f.Page && s.chosen(f.VM, answered.data) != nil
+		case EffectAppear:
+			return r.Pattern == vmList && page == f.Page && s.chosen("", answered.data) != nil
 		default:
 			return true
 		}
@@ -33,9 +35,7 @@ func (s *Server) spoilList(r *request, answered *reply, first func() []object, p
 	case EffectTotal:
 		answered.total = f.Total
 	case EffectVanish:
-		if m := s.chosen(f.VM, answered.data); m != nil {
-			s.remove(m)
-		}
+		s.remove(s.chosen(f.VM, answered.data))
 	default:
 		s.appear(f.VM, answered.data)
 	}
@@ -61,11 +61,7 @@ func (s *Server) chosen(name string, page any) *machine {
 }
 
 func (s *Server) appear(name string, page any) {
-	like := s.chosen("", page)
-	if like == nil {
-		return
-	}
-	born := s.view(like)
+	born := s.view(s.chosen("", page))
 	born.Name, born.ExtID, born.PowerState, born.CustomAttributes = name, "", PowerOff, nil
 	if err := s.addModelVM(born); err != nil {
 		s.logf("VM %s cannot appear: %v", name, err)
