@@ -128,7 +128,7 @@ func (d *demo) startOperator(ctx context.Context) error {
 	}
 	args := []string{
 		"manager", "--kubeconfig=" + kubeconfig, "--allow-insecure-git", "--log-encoding=console",
-		"--metrics-bind-address=0", "--health-probe-bind-address=" + health,
+		"--metrics-bind-address=0", "--health-probe-bind-address=" + health, "--inventory-interval=5s",
 	}
 	d.show.command("refract " + strings.Join(args, " "))
 	return d.world.Run(ctx, operatorName, binary, args, func(ctx context.Context) error { return ready(ctx, "http://"+health+"/readyz") })

@@ -21,6 +21,7 @@ func (d *demo) steps() []step {
 		{"The clusters come up", d.showBirth},
 		{"More memory: the plan first, then the roll", d.showRoll},
 		{"Somebody edits by hand", d.showDrift},
+		{"Somebody works in Prism Central", d.showMachines},
 		{"A change past the limits", d.showLimit},
 		{"A mistake in a file", d.showMistake},
 	}
