@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,13 @@ func (s *Server) chosen(name string, page any) *machine {
 		}
 	}
 	return nil
+}
+
+// hide leaves VMs of a name out of a page, and one of them out of the total.
+func (s *Server) hide(name string, answered *reply) {
+	shown, _ := answered.data.([]object)
+	answered.data = slices.DeleteFunc(shown, func(doc object) bool { return doc["name"] == name })
+	answered.total--
 }
 
 func (s *Server) appear(name string, page any) {

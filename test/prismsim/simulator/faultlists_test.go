@@ -52,6 +52,7 @@ func TestListsThatLie(t *testing.T) {
 		"VanishOne":  {simulator.Fault{Effect: simulator.EffectVanish, VM: "vm-110", Page: 1}, []int{120, 120, 119}, 119, 1, 119},
 		"VanishLate": {simulator.Fault{Effect: simulator.EffectVanish, Page: 9}, []int{120, 120, 120}, 120, 1, 120},
 		"Appear":     {simulator.Fault{Effect: simulator.EffectAppear, VM: "vm-999"}, []int{120, 121, 121}, 121, 1, 121},
+		"Hide":       {simulator.Fault{Effect: simulator.EffectHide, VM: "vm-010"}, []int{119, 119, 119}, 119, 1, 120},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -76,6 +76,9 @@ const (
 	// EffectAppear makes a copy of the first VM of the page, switched off and
 	// under the name VM, once the page with the number Page is served.
 	EffectAppear Effect = "VMAppears"
+	// EffectHide leaves the VM of the name VM out of the list and its total, as
+	// happens when entries move between pages that are read one by one.
+	EffectHide Effect = "VMHidden"
 )
 
 // EffectUnreachable takes the Prism Element named in Element away, as
@@ -98,7 +101,7 @@ var stages = map[Effect]stage{
 	EffectSlow: atRequest, EffectCut: atRequest,
 	EffectTaskFailed: atTask, EffectTaskNoText: atTask, EffectTaskCanceled: atTask, EffectTaskSuspended: atTask,
 	EffectTaskEndless: atTask, EffectUnreachable: atTask,
-	EffectRepeat: atList, EffectTotal: atList, EffectVanish: atList, EffectAppear: atList,
+	EffectRepeat: atList, EffectTotal: atList, EffectVanish: atList, EffectAppear: atList, EffectHide: atList,
 }
 
 // Fault is one thing that goes wrong, and when. All conditions that are set must
@@ -230,6 +233,8 @@ func (s *Server) checkFault(f Fault) error {
 		return fmt.Errorf("effect %s needs a delay", f.Effect)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("status %d is none of an answer", f.Status)
+	case f.Effect == EffectHide && f.VM == "":
+		return fmt.Errorf("effect %s needs a VM", f.Effect)
 	case f.Effect == EffectUnreachable && f.Element == "":
 		return fmt.Errorf("effect %s needs an element", f.Effect)
 	}
