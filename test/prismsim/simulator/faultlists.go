@@ -20,6 +20,8 @@ func (s *Server) spoilList(r *request, answered *reply, first func() []object, p
 			return r.Pattern == vmList && page == f.Page && s.chosen(f.VM, answered.data) != nil
 		case EffectAppear:
 			return r.Pattern == vmList && page == f.Page && s.chosen("", answered.data) != nil
+		case EffectHide:
+			return r.Pattern == vmList && s.chosen(f.VM, answered.data) != nil
 		default:
 			return true
 		}
@@ -35,6 +37,8 @@ func (s *Server) spoilList(r *request, answered *reply, first func() []object, p
 		}
 	case EffectTotal:
 		answered.total = f.Total
+	case EffectHide:
+		s.hide(f.VM, answered)
 	case EffectVanish:
 		s.remove(s.chosen(f.VM, answered.data))
 	default:
