@@ -203,7 +203,7 @@ func TestContextEndsACall(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- call(ctx, d) }()
-			if err := rule.Wait(within(t, patient), 1); err != nil {
+			if err := rule.Wait(within(t), 1); err != nil {
 				t.Fatal(err)
 			}
 			cancel()
@@ -231,7 +231,7 @@ func TestCloseEndsCalls(t *testing.T) {
 	for range cap(ended) {
 		go func() { _, _, err := d.VM(t.Context(), "some"); ended <- err }()
 	}
-	if err := rule.Wait(within(t, patient), 1); err != nil {
+	if err := rule.Wait(within(t), 1); err != nil {
 		t.Fatal(err)
 	}
 	d.Close()

@@ -136,9 +136,9 @@ func modelWith(vms ...simulator.VM) simulator.Model {
 	return m
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
+func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	t.Cleanup(cancel)
 	return ctx
 }
