@@ -196,7 +196,7 @@ func machines(here []demand) string {
 		words := fmt.Sprintf("%d more of %s", d.added, d.group.path)
 		switch {
 		case d.machines() == 0:
-			words = "the bigger machines of " + d.group.path
+			words = "the new machines of " + d.group.path
 		case d.added == 0:
 			words = fmt.Sprintf("%d of %s while rolling", d.surging, d.group.path)
 		case d.surging > 0 && !d.again:

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/preflight"
@@ -96,8 +97,36 @@ func TestCapacityShort(t *testing.T) {
 			},
 			[]string{
 				"Memory", "NutanixMachineTemplate/edge-01-workers-36890b35 spec.template.spec",
-				"Prism Element PE-1: the bigger machines of spec.nodePools[workers] need 0 vCPU and 8Gi at the peak; " +
+				"Prism Element PE-1: the new machines of spec.nodePools[workers] need 0 vCPU and 8Gi at the peak; " +
 					"112 vCPU (4 to a core) and 7Gi are free with one host lost: add hosts, free some, or take fewer or smaller machines",
+			},
+		},
+		"SmallerStillSurges": {
+			func(w *world) {
+				w.living()
+				w.both("memorySize", "4Gi")
+				w.spec().NodePools[0].Machine.Memory = resource.MustParse("4Gi")
+				w.in.Machines = map[string]int{"MachineDeployment/edge-01-workers": 2}
+				w.load(37, 4)
+			},
+			[]string{
+				"Memory", "spec.nodePools[workers].machine",
+				"Prism Element PE-1: 1 of spec.nodePools[workers] while rolling need 4 vCPU and 4Gi at the peak; " +
+					"112 vCPU (4 to a core) and 3Gi are free with one host lost: add hosts, free some, or take fewer or smaller machines",
+			},
+		},
+		"ReplacesPoweredOff": {
+			func(w *world) {
+				w.living()
+				w.pool(2, int64(0))
+				w.site().VMs[1].Power = site.PowerOff
+				w.in.Machines = map[string]int{"MachineDeployment/edge-01-workers": 2}
+				w.load(41, 4)
+			},
+			[]string{
+				"Memory", "spec.nodePools[workers].machine",
+				"Prism Element PE-1: the new machines of spec.nodePools[workers] need 4 vCPU and 8Gi at the peak; " +
+					"116 vCPU (4 to a core) and 7Gi are free with one host lost: add hosts, free some, or take fewer or smaller machines",
 			},
 		},
 		"Storage": {
@@ -238,7 +267,7 @@ func TestRoomEnough(t *testing.T) {
 // A host in maintenance takes nothing, and is not the one that may be lost.
 func TestMaintenance(t *testing.T) {
 	shrink := func(w *world, hosts ...site.Host) { w.site().Elements[0].Hosts = hosts }
-	free, away := site.Host{Cores: 32, Threads: 64, MemoryBytes: 32 * gib}, site.Host{Cores: 32, Threads: 64, MemoryBytes: 512 * gib, Maintenance: true}
+	free, away := site.Host{Cores: 32, Threads: 64, MemoryBytes: 32 * gib}, site.Host{Cores: 32, Threads: 64, MemoryBytes: 16 * gib, Maintenance: true}
 	if got := check(t, func(w *world) { shrink(w, free, away) }); len(got) != 0 {
 		t.Errorf("one free host of 32Gi is enough for 24Gi: %+v", got)
 	}

@@ -217,11 +217,18 @@ func TestNothingIsMadeUp(t *testing.T) {
 			w.add(site.VM{ExtID: "far", Name: "far", Element: "pe-2", NICs: []site.NIC{{Subnet: "net-9", IPs: []netip.Addr{at("10.20.0.10")}}}})
 			w.add(site.VM{ExtID: "vpc", Name: "vpc", Element: "pe-1", NICs: []site.NIC{{Subnet: "net-vpc", IPs: []netip.Addr{at("10.20.0.10")}}}})
 		},
+		"EndpointInPoolFarAway": func(w *world) {
+			w.site().Subnets[2].Pools = []site.Range{{First: at("10.20.0.1"), Last: at("10.20.0.20")}}
+		},
 		"EndpointOfTheLiving": func(w *world) {
 			w.living()
 			w.site().VMs[0].NICs[0].IPs = append(w.site().VMs[0].NICs[0].IPs, at("10.20.0.10"))
 		},
-		"OwnMachinesWhileNew": func(w *world) { w.living(); w.in.New = true },
+		"OwnMachinesWhileNew": func(w *world) {
+			w.living()
+			w.in.New = true
+			w.site().VMs[0].NICs[0].IPs = append(w.site().VMs[0].NICs[0].IPs, at("10.20.0.10"))
+		},
 		"OtherClustersOfName": func(w *world) {
 			w.add(site.VM{ExtID: "x", Name: "edge-01-kcp-2-kcp-bcd2f"})
 			w.add(site.VM{ExtID: "y", Name: "edge-01-b"})
