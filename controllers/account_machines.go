@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,8 +37,8 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 		return err
 	}
 	now := compared{
-		inventory: inventory, checked: known.gone != nil, owned: live.owned, settled: live.settled,
-		strangers: map[string]bool{},
+		inventory: inventory, checked: known.gone != nil, owned: live.owned, once: joined(before.once, live.owned),
+		ready: before.settled, settled: live.settled, strangers: map[string]bool{},
 	}
 	if before.inventory == nil {
 		r.machines.keep(account, now) // what machines were at work before is not known: the next reading tells
@@ -47,12 +48,13 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 		return nil
 	}
 	if before.inventory == inventory {
-		now.settled = before.settled // the same reading, looked at more closely
+		now.ready = before.ready // the same reading, looked at more closely
 	}
 	var suspects []string
 	for _, c := range clusters {
 		in := drift.Input{
-			Cluster: c.Name, Machines: live.of(c.Name, before.settled), Site: inventory, Owned: live.owned, Gone: gone(known.gone),
+			Cluster: c.Name, Machines: live.of(c.Name, now.ready), Site: inventory, Owned: live.owned, Gone: gone(known.gone),
+			Ours: func(vm site.VM) bool { return now.once[vm.ExtID] },
 		}
 		found, doubtful := sift(drift.Compare(in), known.gone, before.strangers, now.strangers)
 		if known.gone == nil {
@@ -70,6 +72,12 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 		r.sites.check(account, inventory, slices.Compact(suspects))
 	}
 	return nil
+}
+
+func joined(a, b map[string]bool) map[string]bool {
+	all := maps.Clone(b)
+	maps.Copy(all, a)
+	return all
 }
 
 func gone(looked map[string]bool) map[string]bool {

@@ -34,7 +34,7 @@ func sayMachines(c *v1alpha1.NutanixClusterSpec, vms []v1alpha1.DriftFinding) {
 }
 
 func inWords(f v1alpha1.DriftFinding) string {
-	return fmt.Sprintf("%s %s is %s and should be %s", f.Object, f.Field, orNothing(f.Found), orNothing(f.Wanted))
+	return fmt.Sprintf("%s is %s and should be %s", strings.TrimSpace(f.Object+" "+f.Field), orNothing(f.Found), orNothing(f.Wanted))
 }
 
 // announceMachines tells in events which virtual machines have come to differ.
@@ -53,12 +53,12 @@ func aboutVM(f v1alpha1.DriftFinding) bool { return strings.HasPrefix(f.Object, 
 func inStatus(found []drift.Finding, before []v1alpha1.DriftFinding, now metav1.Time) []v1alpha1.DriftFinding {
 	since := map[string]metav1.Time{}
 	for _, f := range before {
-		since[f.Object+"\x00"+f.Field] = f.Since
+		since[f.Object+"\x00"+f.Field+"\x00"+f.Found] = f.Since
 	}
 	var all []v1alpha1.DriftFinding
 	for _, f := range found {
 		one := v1alpha1.DriftFinding{Object: virtualMachine + f.VM, Field: f.Field, Wanted: f.Wanted, Found: f.Found, Since: now}
-		if seen, ok := since[one.Object+"\x00"+one.Field]; ok {
+		if seen, ok := since[one.Object+"\x00"+one.Field+"\x00"+one.Found]; ok {
 			one.Since = seen
 		}
 		all = append(all, one)

@@ -25,8 +25,11 @@ type compared struct {
 	checked   bool
 	// owned are the ExtIDs of VMs that a machine of this management cluster names.
 	owned map[string]bool
-	// settled are the ExtIDs of VMs whose machines were ready: what changes at one of them is nobody's work in progress.
-	settled map[string]bool
+	// once are those that one named since this process started: what is left of them is an orphan of ours.
+	once map[string]bool
+	// ready are the ExtIDs of VMs whose machines were ready before the inventory was begun, settled those that are so now:
+	// what changes at one of them is nobody's work in progress.
+	ready, settled map[string]bool
 	// strangers are VMs that were looked at and are nobody's.
 	strangers map[string]bool
 }
