@@ -1,8 +1,10 @@
 package controllers
 
 import (
+	"strings"
 	"testing"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -45,5 +47,30 @@ func TestWhatIsBrokenIsToldAtOnce(t *testing.T) {
 				t.Errorf("want %q, got %v", c.want, err)
 			}
 		})
+	}
+}
+
+// TestSilentCreationIsExplainedByItsTask: where no object tells why a VM is not made, Prism Central's task does. It is
+// asked at the account's own door, once in a while, and nothing waits for it.
+func TestSilentCreationIsExplainedByItsTask(t *testing.T) {
+	v := seen()
+	v.health = kube.Health{Stuck: []kube.Problem{{
+		Object: plan.Ref{Kind: "NutanixMachine", Name: "a"}, Machine: "a", Condition: "NoVM", Reason: "NotCreated", Message: "no VM",
+	}}}
+	key := client.ObjectKeyFromObject(v.cluster)
+	r := operator(stand(t, interceptor.Funcs{}, v.cluster))
+	r.StuckAfter = 0
+	message := func() string { return r.progress(v).Error() }
+	if got := message(); strings.Contains(got, "Prism Central") {
+		t.Errorf("told before it was asked: %s", got)
+	}
+	message()
+	account := client.ObjectKey{Namespace: v.cluster.Namespace, Name: v.cluster.Spec.AccountRef.Name}
+	if n := len(r.sites.keeper(account).orders); n != 1 {
+		t.Errorf("asked %d times within a minute, want once", n)
+	}
+	r.compared.tasks.put(key, map[string]string{"a": "not enough memory on PE-1"})
+	if got := message(); !strings.Contains(got, "not enough memory on PE-1") {
+		t.Errorf("lacks the task's words: %s", got)
 	}
 }

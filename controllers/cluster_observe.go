@@ -21,6 +21,7 @@ func (r *ClusterReconciler) progress(v *view) error {
 	key := client.ObjectKeyFromObject(v.cluster)
 	if v.stopped() || !v.record.known() || v.health.Done {
 		r.pace.forget(key)
+		r.compared.tasks.forget(key)
 		return nil
 	}
 	since := r.pace.since(key, v.health.Progress, r.Now())
@@ -30,6 +31,7 @@ func (r *ClusterReconciler) progress(v *view) error {
 	if r.Now().Sub(since) < r.StuckAfter || len(v.health.Stuck) == 0 {
 		return nil
 	}
+	r.explain(v)
 	return stall(v1alpha1.RolloutStuckReason, "no progress for %s: %s", r.StuckAfter, v.health.Stuck[0])
 }
 

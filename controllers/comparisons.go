@@ -16,6 +16,9 @@ type comparisons struct {
 	mu       sync.Mutex
 	accounts map[client.ObjectKey]compared
 	clusters map[client.ObjectKey]findings
+
+	// tasks that failed, of machines whose creation no object explains.
+	tasks failedTasks
 }
 
 // compared is what one comparison of an account's machines knew.
