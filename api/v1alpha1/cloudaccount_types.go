@@ -74,7 +74,8 @@ type CloudAccountStatus struct {
 	// credentials that are in use, once they were proved.
 	// +optional
 	Credentials *CredentialsStatus `json:"credentials,omitempty"`
-	// inventoryAt is when the last inventory of Prism Central was begun.
+	// inventoryAt is when the inventory was begun that brought what is below. A later one that reads the same writes
+	// nothing.
 	// +optional
 	InventoryAt *metav1.Time `json:"inventoryAt,omitempty"`
 	// elements are the Prism Elements that Prism Central has, as of inventoryAt, by name.
