@@ -1,5 +1,6 @@
 // Package machines shows what machines are made of, and where: failure domains, GPUs and data disks, from a file in Git
-// to the VMs in Prism Central, by the real controllers of Cluster API and CAPX.
+// to the VMs in Prism Central, by the real controllers of Cluster API and CAPX. And it shows what becomes of them: each
+// change behind everybody's back is found, nothing else is, and what may be repaired is.
 package machines
 
 import (
@@ -12,23 +13,30 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers"
+	"github.com/refract-dev/refract/test/machines/seen"
 	"github.com/refract-dev/refract/test/prismsim/simulator"
 	"github.com/refract-dev/refract/test/rig"
 	"github.com/refract-dev/refract/test/world"
 )
 
-var shared rig.Package
+var (
+	shared  rig.Package
+	metrics = prometheus.NewRegistry()
+)
 
 func TestMain(m *testing.M) {
-	os.Exit(rig.Run(m, &shared, world.Options{Managers: true}, controllers.Options{}))
+	os.Exit(rig.Run(m, &shared, world.Options{Managers: true}, controllers.Options{InventoryInterval: time.Second, Metrics: metrics}))
 }
 
 const (
 	name = "edge-01"
+	// aged is the cluster whose machines are changed behind everybody's back.
+	aged = "edge-02"
 	file = "fleet/" + name + ".yaml"
 	// patience bounds how long the real controllers may take for one change on a busy machine.
 	patience = 5 * time.Minute
@@ -80,6 +88,7 @@ spec:
 }
 
 func TestMachines(t *testing.T) {
+	t.Parallel()
 	s := shared.NewScene(t, "machines")
 	wanted := spread(s.World.Endpoint())
 	s.Push("a cluster over two Prism Elements", map[string]string{
@@ -117,6 +126,9 @@ func TestMachines(t *testing.T) {
 		}, vm.DataDisks)
 	})
 	t.Run("OtherDevicesRollThePoolAlone", func(t *testing.T) { roll(t, s, wanted) })
+	if found := seen.Of(s.Cluster(name)); len(found) > 0 {
+		t.Errorf("status.drift is %+v", found)
+	}
 	if refused := s.World.Prism.Server.Refused(); len(refused) > 0 {
 		t.Errorf("Prism Central refused %q", refused)
 	}
