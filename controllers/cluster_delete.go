@@ -179,3 +179,10 @@ func (r *ClusterReconciler) letGo(ctx context.Context, c *v1alpha1.NutanixCluste
 	}
 	return nil
 }
+
+func blockers(d *kube.Deletion) string {
+	if d == nil || len(d.Blockers) == 0 {
+		return "To have it re-created, let the deletion end and approve the plan"
+	}
+	return d.Blockers[0].String()
+}
