@@ -29,7 +29,11 @@ func TestMain(m *testing.M) {
 // TestAccounts runs everything side by side.
 func TestAccounts(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
-		"Says": says,
+		"Says":      says,
+		"Tells":     tells,
+		"Away":      away,
+		"Modes":     modes,
+		"Preflight": holds,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
