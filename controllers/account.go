@@ -40,7 +40,7 @@ type AccountReconciler struct {
 	tell func(cluster client.ObjectKey)
 }
 
-// accountInterval is how often credentials are read again, beside what events tell.
+// accountInterval is how often credentials are read again at least, beside what events tell.
 const accountInterval = time.Minute
 
 // Reconcile distributes one account's credentials to its clusters once they are proved.
@@ -56,7 +56,7 @@ func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	before := a.DeepCopy()
 	err := r.reconcile(ctx, a)
 	a.Status.ObservedGeneration = a.Generation
-	result, err := conclude(a, err, "", fmt.Sprintf("the credentials are proved and distributed to %d clusters", a.Status.Clusters), accountInterval)
+	result, err := conclude(a, err, "", fmt.Sprintf("the credentials are proved and distributed to %d clusters", a.Status.Clusters), min(accountInterval, r.sites.interval))
 	if patchErr := applyWhole(ctx, r.Client, a, v1alpha1.CloudAccountKind, before.Status, a.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
@@ -85,7 +85,7 @@ func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAcco
 	for _, c := range clusters {
 		failed = append(failed, r.provide(ctx, a, c, creds))
 	}
-	return gravest(failed)
+	return gravest(append(failed, lost(known)))
 }
 
 // clustersOf are the clusters that use an account.

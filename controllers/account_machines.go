@@ -223,10 +223,7 @@ func machineOf(infra unstructured.Unstructured, machine *unstructured.Unstructur
 	own, _, _ := unstructured.NestedMap(infra.Object, "spec")
 	m.Spec = own
 	if wanted := templates[infra.GetAnnotations()["cluster.x-k8s.io/cloned-from-name"]]; wanted != nil {
-		m.Spec = map[string]any{}
-		for k, v := range wanted {
-			m.Spec[k] = v
-		}
+		m.Spec = maps.Clone(wanted)
 		// Where a failure domain places a machine, CAPX writes these two into it.
 		for _, k := range []string{"cluster", "subnet"} {
 			if _, there := m.Spec[k]; !there {

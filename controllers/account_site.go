@@ -42,13 +42,25 @@ func unproved(a *v1alpha1.CloudAccount, known sight, token string) error {
 	if known.proved != "" || a.Status.Credentials != nil {
 		kept = "every cluster keeps those that were proved before"
 	}
+	return notLetIn(known.err, fmt.Errorf("the credentials of Secret %s are not proved, and %s: %w", a.Spec.CredentialsRef.Name, kept, known.err))
+}
+
+// lost says why credentials that were proved do not let us in any more. Clusters keep them, and get them.
+func lost(known sight) error {
+	if known.lost == nil {
+		return nil
+	}
+	return notLetIn(known.lost, fmt.Errorf("the credentials were proved, but now: %w. Every cluster keeps them; changes that make machines wait", known.lost))
+}
+
+// notLetIn is what follows from an answer of Prism Central, or from none.
+func notLetIn(cause, err error) error {
 	reason, person := v1alpha1.PrismMisbehavingReason, false
-	if e := new(prism.Error); errors.As(known.err, &e) {
+	if e := new(prism.Error); errors.As(cause, &e) {
 		if known, ok := reasons[e.Reason]; ok {
 			reason, person = known.reason, known.person
 		}
 	}
-	err := fmt.Errorf("the credentials of Secret %s are not proved, and %s: %w", a.Spec.CredentialsRef.Name, kept, known.err)
 	if person {
 		return stall(reason, "%w", err)
 	}
@@ -69,6 +81,10 @@ func reportSite(a *v1alpha1.CloudAccount, known sight) {
 		return
 	}
 	elements, unknown := elementsOf(known.inventory), unknownOf(known.inventory)
+	if !known.inventory.Knows(site.PartElements) && a.Status.InventoryAt != nil {
+		a.Status.Unknown = unknown // the rest is as of the last one
+		return
+	}
 	if equality.Semantic.DeepEqual(elements, a.Status.Elements) && equality.Semantic.DeepEqual(unknown, a.Status.Unknown) && a.Status.InventoryAt != nil {
 		return // read anew, and the same: nothing to write
 	}
@@ -99,15 +115,9 @@ func elementsOf(i *site.Inventory) []v1alpha1.ElementStatus {
 			s.VMs, s.VCPUs = &vms, &vcpus
 		}
 		if i.Knows(site.PartHosts) {
-			hosts := int32(len(e.Hosts)) //nolint:gosec // no number of hosts is near the bound
-			cores, memory := int32(0), int64(0)
-			for _, h := range e.Hosts {
-				cores += int32(h.Cores) //nolint:gosec // nor of cores
-				memory += h.MemoryBytes
-			}
-			s.Hosts, s.Cores, s.Memory = &hosts, &cores, gibibytes(memory)
+			reportHosts(&s, e.Hosts)
 			if i.Knows(site.PartVMs) {
-				s.FreeMemory = gibibytes(max(0, memory-used))
+				s.FreeMemory = gibibytes(max(0, s.Memory.Value()-used))
 			}
 		}
 		if i.Knows(site.PartStorage) && e.StorageBytes != nil {
@@ -121,6 +131,15 @@ func elementsOf(i *site.Inventory) []v1alpha1.ElementStatus {
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.ElementStatus) int { return strings.Compare(a.Name, b.Name) })
 	return all[:min(len(all), maxElements)]
+}
+
+func reportHosts(s *v1alpha1.ElementStatus, all []site.Host) {
+	hosts, cores, memory := int32(len(all)), int32(0), int64(0) //nolint:gosec // no number of hosts is near the bound
+	for _, h := range all {
+		cores += int32(h.Cores) //nolint:gosec // nor of cores
+		memory += h.MemoryBytes
+	}
+	s.Hosts, s.Cores, s.Memory = &hosts, &cores, gibibytes(memory)
 }
 
 // load counts the machines of a Prism Element, and what those that are powered on take.

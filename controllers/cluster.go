@@ -393,10 +393,3 @@ func (r *ClusterReconciler) askFleet(v *view) {
 		r.ask(client.ObjectKeyFromObject(v.fleet))
 	}
 }
-
-func blockers(d *kube.Deletion) string {
-	if d == nil || len(d.Blockers) == 0 {
-		return "To have it re-created, let the deletion end and approve the plan"
-	}
-	return d.Blockers[0].String()
-}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/kube"
 )
 
 // whileDeleting is how often a deletion is looked at, beside what events tell.
@@ -178,4 +179,11 @@ func (r *ClusterReconciler) letGo(ctx context.Context, c *v1alpha1.NutanixCluste
 		return fmt.Errorf("removing the finalizer: %w", err)
 	}
 	return nil
+}
+
+func blockers(d *kube.Deletion) string {
+	if d == nil || len(d.Blockers) == 0 {
+		return "To have it re-created, let the deletion end and approve the plan"
+	}
+	return d.Blockers[0].String()
 }

@@ -124,34 +124,34 @@ func (v *view) wanted() []*unstructured.Unstructured {
 // coming counts the machines that the plan makes anew, by control plane or pool.
 func (v *view) coming() map[string]int {
 	coming := map[string]int{}
+	for _, change := range v.flow.Plan.Changes {
+		if plan.Rank(change.Severity) == plan.Rank(v1alpha1.SeverityRollout) && change.Machines > 0 {
+			coming[change.Owner] = max(coming[change.Owner], change.Machines)
+		}
+	}
 	for _, p := range v.flow.Pairs {
 		if p.Want == nil || (p.Want.GetKind() != "KubeadmControlPlane" && p.Want.GetKind() != "MachineDeployment") {
 			continue
 		}
-		want, given, _ := unstructured.NestedInt64(p.Want.Object, "spec", "replicas")
-		if !given {
-			want = 1
-		}
-		have := int64(0)
-		if p.Live != nil {
-			if have, _, _ = unstructured.NestedInt64(p.Live.Object, "spec", "replicas"); !given {
-				want = have // an autoscaler's
-			}
-		}
-		if want > have {
-			coming[p.Want.GetKind()+"/"+p.Want.GetName()] = int(want - have)
-		}
-	}
-	rolled := map[string]int{}
-	for _, change := range v.flow.Plan.Changes {
-		if plan.Rank(change.Severity) == plan.Rank(v1alpha1.SeverityRollout) {
-			rolled[change.Owner] = max(rolled[change.Owner], change.Machines)
-		}
-	}
-	for owner, n := range rolled {
-		if n > 0 {
-			coming[owner] += n
+		if n := added(p); n > 0 {
+			coming[p.Want.GetKind()+"/"+p.Want.GetName()] += n
 		}
 	}
 	return coming
+}
+
+// added is how many machines more a control plane or pool is to have. Without a number that is an autoscaler's to say.
+func added(p plan.Pair) int {
+	have := int64(0)
+	if p.Live != nil {
+		have, _, _ = unstructured.NestedInt64(p.Live.Object, "spec", "replicas")
+	}
+	want, given, _ := unstructured.NestedInt64(p.Want.Object, "spec", "replicas")
+	switch {
+	case !given && p.Live != nil:
+		return 0
+	case !given:
+		want = 1
+	}
+	return int(want - have)
 }

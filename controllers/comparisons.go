@@ -100,6 +100,7 @@ func (c *comparisons) forget(cluster client.ObjectKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.clusters, cluster)
+	c.tasks.forget(cluster)
 }
 
 func identify(f drift.Finding) string {

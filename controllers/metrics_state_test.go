@@ -14,9 +14,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/site"
 )
 
-// listed is a cache that holds one Fleet and three clusters.
+// listed is a cache that holds one Fleet, three clusters and two accounts.
 type listed struct{ client.Reader }
 
 func (listed) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
@@ -38,8 +39,14 @@ func (listed) List(_ context.Context, list client.ObjectList, _ ...client.ListOp
 			each := v1alpha1.NutanixClusterSpec{ObjectMeta: meta(c.name, c.fleet)}
 			each.Status.Plan, each.Status.Phase = held, v1alpha1.PhaseHeld
 			each.Status.Workers = v1alpha1.MachineCounts{Desired: 3, Available: 2, UpToDate: 1}
+			if c.name == "edge-02" {
+				each.Status.Drift = []v1alpha1.DriftFinding{{Object: "MachineDeployment/a"}, {Object: "VM a"}, {Object: "VM b"}}
+				each.Status.Preflight = []v1alpha1.PreflightFinding{{Verdict: v1alpha1.PreflightShort}}
+			}
 			list.Items = append(list.Items, each)
 		}
+	case *v1alpha1.CloudAccountList:
+		list.Items = []v1alpha1.CloudAccount{{ObjectMeta: meta("pc-east", "")}, {ObjectMeta: meta("pc-new", "")}}
 	}
 	return nil
 }
@@ -50,7 +57,9 @@ func TestOnlyWhoActsTellsOfObjects(t *testing.T) {
 	m := newMetrics(func() time.Time { return now }, "v1")
 	elected, moving := make(chan struct{}), &pace{}
 	moving.since(edge, "one of three", time.Unix(2000, 0))
-	m.observe(&state{cache: listed{}, elected: elected, contest: &contest{}, pace: moving, sites: &sites{}})
+	read := &keeper{seen: sight{inventory: &site.Inventory{At: time.Unix(4000, 0), Unknown: map[site.Part]string{site.PartImages: "forbidden"}}}}
+	looked := &sites{keepers: map[client.ObjectKey]*keeper{{Namespace: "clusters", Name: "pc-east"}: read}}
+	m.observe(&state{cache: listed{}, elected: elected, contest: &contest{}, pace: moving, sites: looked})
 	m.looked(client.ObjectKey{Namespace: "clusters", Name: "production"}, time.Unix(3000, 0), nil)
 	waits := []string{"refract_build_info 1", "refract_leader 0"}
 	if diff := cmp.Diff(waits, values(t, m)); diff != "" {
@@ -79,12 +88,19 @@ func TestOnlyWhoActsTellsOfObjects(t *testing.T) {
 		"refract_cluster_machines_available clusters edge-01 worker 2",
 		"refract_cluster_machines_up_to_date clusters edge-01 worker 1",
 		"refract_cluster_last_progress_timestamp_seconds clusters edge-01 2000",
+		"refract_cluster_drift_fields clusters edge-02 1",
+		"refract_cluster_machine_drift clusters edge-02 2",
+		"refract_cluster_machine_drift clusters edge-01 0",
+		"refract_cluster_preflight_findings clusters edge-02 Short 1",
+		"refract_cluster_preflight_findings clusters edge-02 Failed 0",
+		"refract_prism_inventory_timestamp_seconds clusters pc-east 4000",
+		"refract_prism_inventory_unknown clusters pc-east images 1",
 	} {
 		if !slices.Contains(got, inOrder(want)) {
 			t.Errorf("no %s", want)
 		}
 	}
-	for _, unwanted := range []string{"refract_fleet_revision_commit_timestamp_seconds clusters production applied 0", "refract_cluster_last_progress_timestamp_seconds clusters edge-02 0"} {
+	for _, unwanted := range []string{"refract_fleet_revision_commit_timestamp_seconds clusters production applied 0", "refract_cluster_last_progress_timestamp_seconds clusters edge-02 0", "refract_prism_inventory_timestamp_seconds clusters pc-new 0"} {
 		if slices.Contains(got, inOrder(unwanted)) {
 			t.Errorf("%s, although nothing is known", unwanted)
 		}

@@ -52,6 +52,8 @@ type sight struct {
 	// tried is the token of what was tried last, and err why that failed.
 	tried string
 	err   error
+	// lost is why what was proved does not let us in any more; nil while it does.
+	lost error
 	// inventory that was read last; nil when none was.
 	inventory *site.Inventory
 	// gone says of ExtIDs that were looked at one by one since then whether they are gone.
@@ -224,10 +226,14 @@ func (v *visit) look(ctx context.Context) bool {
 		return proved
 	}
 	inventory := v.door.Inventory(ctx)
+	var lost error
+	if !inventory.Knows(site.PartElements) {
+		_, lost = v.door.Prove(ctx) // says why in a word
+	}
 	if ctx.Err() != nil {
 		return false
 	}
-	v.note(func(s *sight) { s.inventory, s.gone = inventory, nil })
+	v.note(func(s *sight) { s.inventory, s.gone, s.lost = inventory, nil, lost })
 	return proved && len(inventory.Unknown) == 0
 }
 

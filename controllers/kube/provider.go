@@ -21,7 +21,12 @@ const (
 	conditionFailed     = "Failed"
 	conditionAdopted    = "Adopted"
 	conditionNoVM       = "NoVM"
+	conditionUnstarted  = "Unstarted"
 )
+
+// restartCAPX is the command that has CAPX drop what it waits for without end: tasks that were cancelled or suspended, or
+// failed without a reason.
+const restartCAPX = "`kubectl rollout restart deployment/capx-controller-manager -n capx-system`"
 
 // broken lists what CAPX has given up or got wrong: no waiting mends it, so it is told at once. Objects that are being
 // deleted are left out: what they were does not matter any more.
@@ -76,8 +81,9 @@ func adoption(o *unstructured.Unstructured) *Problem {
 	}
 }
 
-// silent tells of a VM that is to be created, with all there that CAPX needs, and CAPX says nothing: newer versions of it
-// start a failed creation again and again and keep the reason to their log. Nil when a condition says more.
+// silent tells of a VM that is to be created or started, with all there that CAPX needs, and CAPX says nothing: it waits
+// for a task that never ends, or, in newer versions, starts a failed creation again and again and keeps the reason to its
+// log. Nil when a condition says more.
 func (o observed) silent(vm *unstructured.Unstructured) *Problem {
 	if vm.GetKind() != infraMachineKind.Kind {
 		return nil
@@ -85,7 +91,7 @@ func (o observed) silent(vm *unstructured.Unstructured) *Problem {
 	m := o.machineOf(vm)
 	ready, _, _ := unstructured.NestedBool(vm.Object, "status", "ready")
 	switch {
-	case m == nil, ready, stringAt(vm, "status", "vmUUID") != "", vm.GetDeletionTimestamp() != nil, !m.DeletionTimestamp.IsZero():
+	case m == nil, ready, vm.GetDeletionTimestamp() != nil, !m.DeletionTimestamp.IsZero():
 		return nil
 	case m.Spec.Bootstrap.DataSecretName == nil, !o.infraProvisioned():
 		return nil
@@ -95,9 +101,19 @@ func (o observed) silent(vm *unstructured.Unstructured) *Problem {
 	if p != nil && !waitsForOthers(*p) {
 		return nil
 	}
+	id := stringAt(vm, "status", "vmUUID")
+	if id == "" {
+		return &Problem{
+			Object: plan.RefOf(vm), Condition: conditionNoVM, Reason: "NotCreated",
+			Message: "CAPX has all that it needs to create the VM and has not got one, and does not say why",
+		}
+	}
+	if provisioned := condition(vm, vmProvisioned); provisioned != nil && provisioned.Status == metav1.ConditionTrue {
+		return nil
+	}
 	return &Problem{
-		Object: plan.RefOf(vm), Condition: conditionNoVM, Reason: "NotCreated",
-		Message: "CAPX has all that it needs to create the VM and has not got one; it tries again and again and does not say why",
+		Object: plan.RefOf(vm), Condition: conditionUnstarted, Reason: "NotPoweredOn",
+		Message: "CAPX created the VM " + id + " and waits until it has been switched on",
 	}
 }
 
@@ -130,7 +146,12 @@ func (o observed) help(p Problem) string {
 	case p.Condition == conditionAdopted:
 		return o.helpAdopted(p, remove)
 	case p.Condition == conditionNoVM:
-		return fmt.Sprintf("Look for failed tasks about VM %s in Prism Central, and into CAPX's log: `kubectl logs -n capx-system deployment/capx-controller-manager | grep %s`. Mend the cause; CAPX goes on by itself", p.Machine, p.Machine)
+		return fmt.Sprintf("Look in Prism Central how the last task about VM %[1]s ended. Failed, or there is none: CAPX tries again and again, "+
+			"and its log says why: `kubectl logs deployment/capx-controller-manager -n capx-system | grep %[1]s`; mend the cause, and it goes on by itself. "+
+			"Cancelled, suspended, or failed without a reason: CAPX waits for it without end; %[2]s has it begin anew, best while it creates no other VM", p.Machine, restartCAPX)
+	case p.Condition == conditionUnstarted:
+		return fmt.Sprintf("Look in Prism Central how the last task about VM %s ended. Cancelled, suspended, or failed without a reason: CAPX waits for it without end. "+
+			"%s, best while it creates no other VM, and %s: %s", p.Machine, restartCAPX, remove, replaced(p.Owner))
 	case p.Condition == vmAddressesAssigned:
 		return fmt.Sprintf("See in Prism Central whether VM %s is on and whether its subnet gives out addresses; CAPX goes on by itself", p.Machine)
 	}

@@ -91,22 +91,23 @@ func TestYAMLBlocks(t *testing.T) {
 func objects(text string) (int, error) {
 	n := 0
 	for document := range strings.SplitSeq(text, "\n---\n") {
-		var head struct{ APIVersion, Kind string }
-		if err := yaml.Unmarshal([]byte(document), &head); err != nil {
+		var whole any
+		if err := yaml.Unmarshal([]byte(document), &whole); err != nil {
 			return n, err
 		}
-		if head.APIVersion != v1alpha1.GroupVersion.String() {
+		head, isObject := whole.(map[string]any)
+		if !isObject || head["apiVersion"] != v1alpha1.GroupVersion.String() {
 			continue
 		}
 		into := map[string]any{
 			"CloudAccount": &v1alpha1.CloudAccount{}, "ClusterProfile": &v1alpha1.ClusterProfile{},
 			"Fleet": &v1alpha1.Fleet{}, "NutanixClusterSpec": &v1alpha1.NutanixClusterSpec{},
-		}[head.Kind]
+		}[fmt.Sprint(head["kind"])]
 		if into == nil {
-			return n, fmt.Errorf("no kind %q", head.Kind)
+			return n, fmt.Errorf("no kind %q", head["kind"])
 		}
 		if err := yaml.UnmarshalStrict([]byte(document), into); err != nil {
-			return n, errors.Join(fmt.Errorf("%s", head.Kind), err)
+			return n, errors.Join(fmt.Errorf("%s", head["kind"]), err)
 		}
 		n++
 	}
@@ -124,6 +125,7 @@ func TestObjects(t *testing.T) {
 		"Whole":      {"a whole object is decoded", "apiVersion: refract.dev/v1alpha1\nkind: Fleet\nspec: {interval: 1m}\n", 1, false},
 		"Misspelt":   {"a misspelt field misleads readers", "apiVersion: refract.dev/v1alpha1\nkind: Fleet\nspec: {intervall: 1m}\n", 0, true},
 		"NoSuchKind": {"neither is there such a kind", "apiVersion: refract.dev/v1alpha1\nkind: Cluster\n", 0, true},
+		"List":       {"a list is YAML and no object", "- {kind: Fleet}\n", 0, false},
 		"Other":      {"other groups are not ours to judge", "apiVersion: v1\nkind: Secret\nintervall: 1\n", 0, false},
 		"Broken":     {"what does not parse is no example", "a: [\n", 0, true},
 	}

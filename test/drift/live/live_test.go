@@ -27,7 +27,7 @@ var shared rig.Package
 func TestMain(m *testing.M) {
 	os.Exit(rig.Run(m, &shared, world.Options{
 		Managers: true, AuditPolicy: true, Manifests: hand.Policies(),
-	}, controllers.Options{StuckAfter: 20 * time.Second}))
+	}, controllers.Options{StuckAfter: 20 * time.Second, InventoryInterval: time.Second}))
 }
 
 // cluster is the one that all of it happens to.

@@ -118,7 +118,8 @@ type Fault struct {
 	// User is who must ask.
 	User string `json:"user,omitempty"`
 	// VM is the name of the VM that a request is about: one that it creates,
-	// reads, changes, deletes or looks up by name, or whose task it reads.
+	// reads, changes, deletes or looks up by name, or whose task it reads. In a
+	// condition, one that ends in * matches all names that begin so.
 	VM string `json:"vm,omitempty"`
 	// Element is the name of the Prism Element that a request is about, in the
 	// same sense, or on which its VM is.
@@ -291,11 +292,19 @@ func (s *Server) matches(f Fault, r *request) bool {
 	}
 	vm, element := s.subject(r)
 	// A list effect names the VM that comes or goes.
-	if f.VM != "" && f.VM != vm && stages[f.Effect] != atList {
+	if f.VM != "" && !named(vm, f.VM) && stages[f.Effect] != atList {
 		return false
 	}
 	if f.Element != "" && f.Element != element {
 		return false
 	}
 	return f.Match == nil || f.Match(r.Request)
+}
+
+// named says whether a name is the wanted one, or begins as one that ends in *.
+func named(name, wanted string) bool {
+	if prefix, open := strings.CutSuffix(wanted, "*"); open {
+		return strings.HasPrefix(name, prefix)
+	}
+	return name == wanted
 }

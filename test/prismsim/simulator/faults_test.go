@@ -219,6 +219,7 @@ func TestFaultsAreChosen(t *testing.T) {
 		"OtherUser":    {simulator.Fault{User: "nobody"}, "0000"},
 		"VM":           {simulator.Fault{VM: "edge-01"}, "0110"},
 		"OtherVM":      {simulator.Fault{VM: "edge-02"}, "0000"},
+		"VMs":          {simulator.Fault{VM: "edge-*"}, "0110"},
 		"Element":      {simulator.Fault{Element: "PE-2"}, "0010"},
 		"OtherElement": {simulator.Fault{Element: "PE-1"}, "0000"},
 		"Match":        {simulator.Fault{Match: func(r *http.Request) bool { return r.URL.RawQuery != "" }}, "0100"},

@@ -1,0 +1,269 @@
+package faults
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/refract-dev/refract/test/prismsim/simulator"
+)
+
+// The requests that CAPX makes for a machine.
+const (
+	vms      = "/api/vmm/v4.2/ahv/config/vms"
+	powerOn  = vms + "/{extId}/$actions/power-on"
+	elements = "/api/clustermgmt/v4.2/config/clusters"
+	subnets  = "/api/networking/v4.2/config/subnets"
+)
+
+// fault is one of a cluster and of no other.
+type fault func(cluster string) simulator.Fault
+
+// creating is a fault of the request that creates a machine, and of its task.
+func creating(f simulator.Fault) fault { return about(http.MethodPost, vms, f) }
+
+// seeking is a fault of the look for a VM of a machine's name.
+func seeking(f simulator.Fault) fault { return about(http.MethodGet, vms, f) }
+
+// starting is a fault of the request that switches a machine on, and of its task.
+func starting(f simulator.Fault) fault { return about(http.MethodPost, powerOn, f) }
+
+func about(method, path string, f simulator.Fault) fault {
+	return func(cluster string) simulator.Fault {
+		f.Method, f.Path, f.VM = method, path, cluster+"-*"
+		return f
+	}
+}
+
+// placing is a fault of the look-up of the Prism Element.
+func placing(f simulator.Fault) fault {
+	return func(cluster string) simulator.Fault {
+		f.Method, f.Path, f.Element = http.MethodGet, elements, elementOf(cluster)
+		return f
+	}
+}
+
+// connecting is a fault of the look-up of the subnet.
+func connecting(f simulator.Fault) fault {
+	return func(cluster string) simulator.Fault {
+		f.Method, f.Path = http.MethodGet, subnets
+		f.Match = func(r *http.Request) bool { return strings.Contains(r.URL.Query().Get("$filter"), "'"+subnetOf(cluster)+"'") }
+		return f
+	}
+}
+
+// anything is a fault of all that the cluster's account asks for, CAPX's requests and Refract's own.
+func anything(f simulator.Fault) fault {
+	return func(cluster string) simulator.Fault {
+		f.User = cluster
+		return f
+	}
+}
+
+func failing(status int) simulator.Fault {
+	return simulator.Fault{Effect: simulator.EffectError, Status: status}
+}
+
+func once(f simulator.Fault) simulator.Fault {
+	f.Times = 1
+	return f
+}
+
+func saying(message string, f simulator.Fault) simulator.Fault {
+	f.Message = message
+	return f
+}
+
+// ending says how a trial ends.
+type ending int
+
+const (
+	// unseen: the client copes with it, and nobody is told.
+	unseen ending = iota
+	// byItself: it is told, and goes on once the fault is gone.
+	byItself
+	// byCommand: it is told, stays when the fault is gone, and ends with the command of the message.
+	byCommand
+	// byRestart: the same, and the command restarts CAPX.
+	byRestart
+)
+
+// trial is what goes wrong while the control plane of a cluster is made.
+type trial struct {
+	// capx is what CAPX does about it, as observed.
+	capx   string
+	faults []fault
+	// says are words of Ready, in which {cluster} stands for the name of the cluster.
+	says []string
+	ends ending
+}
+
+const (
+	failed     = "Machine {cluster}-kcp-"
+	notCreated = "has NoVM (NotCreated)"
+	remove     = "`kubectl delete machine {cluster}-kcp-"
+	restart    = "`kubectl"
+)
+
+// trials by the name of their cluster.
+var trials = map[string]trial{
+	"ThrottledOnce": {
+		capx:   "waits as long as it is told",
+		faults: []fault{creating(once(simulator.Fault{Effect: simulator.EffectError, Status: 429, RetryAfter: time.Second}))},
+	},
+	"ThrottledOnceWithoutRetryAfter": {
+		capx:   "waits a second",
+		faults: []fault{placing(once(failing(429))), creating(once(failing(429)))},
+	},
+	"UnavailableOnce": {
+		capx:   "waits a second",
+		faults: []fault{connecting(once(failing(503))), creating(once(failing(503)))},
+	},
+	"Slow": {
+		capx:   "waits",
+		faults: []fault{anything(simulator.Fault{Effect: simulator.EffectSlow, Delay: 300 * time.Millisecond})},
+	},
+	"SessionsExpire": {
+		capx:   "enters with user name and password again",
+		faults: []fault{anything(simulator.Fault{Effect: simulator.EffectExpired, Times: 6})},
+	},
+	"ConnectionLost": {
+		capx:   "looks for the VM again",
+		faults: []fault{seeking(simulator.Fault{Effect: simulator.EffectDrop, Times: 4})},
+	},
+	"SeekingFails": {
+		capx:   "looks for the VM again",
+		faults: []fault{seeking(simulator.Fault{Effect: simulator.EffectError, Status: 500, Times: 3})},
+	},
+	"Throttled": {
+		capx:   "asks again and again and keeps it to itself",
+		faults: []fault{seeking(failing(429))},
+		says:   []string{failed, notCreated},
+		ends:   byItself,
+	},
+	"WebPage": {
+		capx:   "panics in each reconcile, which controller-runtime survives",
+		faults: []fault{seeking(simulator.Fault{Effect: simulator.EffectHTML})},
+		says:   []string{failed, notCreated},
+		ends:   byItself,
+	},
+	"ElementLookupFails": {
+		capx:   "gives the machine up after one 500",
+		faults: []fault{placing(failing(500))},
+		says:   []string{failed, "has Failed (CreateError)", "Internal Server Error", remove},
+		ends:   byCommand,
+	},
+	"SubnetLookupFails": {
+		capx:   "gives the machine up after one 502",
+		faults: []fault{connecting(failing(502))},
+		says:   []string{failed, "has Failed (CreateError)", "Bad Gateway", remove},
+		ends:   byCommand,
+	},
+	"CreationFails": {
+		capx:   "gives the machine up after one 500",
+		faults: []fault{creating(saying("the scheduler is away", failing(500)))},
+		says:   []string{failed, "has Failed (CreateError)", "the scheduler is away", remove},
+		ends:   byCommand,
+	},
+	"Unavailable": {
+		capx:   "asks for 12 seconds and gives the machine up",
+		faults: []fault{creating(failing(503))},
+		says:   []string{failed, "has Failed (CreateError)", "giving up after 6 attempt(s)", remove},
+		ends:   byCommand,
+	},
+	"TaskFails": {
+		capx:   "gives the machine up",
+		faults: []fault{creating(simulator.Fault{Effect: simulator.EffectTaskFailed, Message: "No host has enough memory"})},
+		says:   []string{failed, "has Failed (CreateError)", "No host has enough memory", remove},
+		ends:   byCommand,
+	},
+	"PowerOnFails": {
+		capx:   "gives the machine up and leaves its VM switched off",
+		faults: []fault{starting(simulator.Fault{Effect: simulator.EffectTaskFailed, Message: "No host has enough memory"})},
+		says:   []string{failed, "has Failed (PowerOnError)", "No host has enough memory", remove},
+		ends:   byCommand,
+	},
+	"TaskFailsWithoutWords": {
+		capx:   "waits for the task without end",
+		faults: []fault{creating(once(simulator.Fault{Effect: simulator.EffectTaskFailed}))},
+		says:   []string{failed, notCreated, restart},
+		ends:   byRestart,
+	},
+	"TaskCanceled": {
+		capx:   "waits for the task without end",
+		faults: []fault{creating(once(simulator.Fault{Effect: simulator.EffectTaskCanceled}))},
+		says:   []string{failed, notCreated, restart},
+		ends:   byRestart,
+	},
+	"TaskSuspended": {
+		capx:   "waits for the task without end",
+		faults: []fault{creating(once(simulator.Fault{Effect: simulator.EffectTaskSuspended}))},
+		says:   []string{failed, notCreated, restart},
+		ends:   byRestart,
+	},
+}
+
+func TestFaults(t *testing.T) {
+	hung := map[string]*stage{}
+	for name, x := range trials {
+		if x.ends == byRestart {
+			hung[name] = newStage(t, strings.ToLower(name))
+		}
+	}
+	t.Run("Each", func(t *testing.T) {
+		for name, x := range trials {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := hung[name].as(t)
+				if s == nil {
+					s = newStage(t, strings.ToLower(name))
+				}
+				x.run(s)
+				if h := hung[name]; h != nil {
+					h.rules = s.rules
+				}
+			})
+		}
+	})
+}
+
+// run lets a trial begin, and end unless CAPX has to be restarted.
+func (x trial) run(s *stage) {
+	s.T.Helper()
+	s.let(x.faults...)
+	s.declare(0, "")
+	if x.ends == unseen {
+		s.ready()
+		s.struck()
+		if alarms := s.alarms(); len(alarms) > 0 {
+			s.T.Errorf("it was told: %q", alarms)
+		}
+		return
+	}
+	message := s.told(x.says...)
+	first := s.machine("kcp")
+	s.struck()
+	s.mend()
+	switch x.ends {
+	case byCommand:
+		told := commands(message)
+		if len(told) != 1 {
+			s.T.Fatalf("%q are not one command", told)
+		}
+		s.run(told[0])
+		s.ready()
+		if second := s.machine("kcp"); second == first {
+			s.T.Errorf("%s is still there", first)
+		}
+	case byItself:
+		s.ready()
+		if second := s.machine("kcp"); second != first {
+			s.T.Errorf("%s went and %s came", first, second)
+		}
+	default:
+	}
+	if n := len(s.vms()); x.ends != byRestart && n != 1 {
+		s.T.Errorf("%d VMs, want 1", n)
+	}
+}

@@ -1,0 +1,9 @@
+package faults
+
+const (
+	adopted     = "adopted"
+	unreachable = "unreachable"
+	exhausted   = "exhausted"
+	reader      = "reader"
+)
+
