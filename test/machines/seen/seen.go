@@ -37,6 +37,7 @@ func (f Finding) String() string {
 type Log struct {
 	mu       sync.Mutex
 	first    map[Finding]time.Time
+	times    map[Finding]int
 	now      map[string][]Finding // by cluster
 	events   []corev1.Event
 	failures []string
@@ -53,7 +54,7 @@ func Watch(s *rig.Scene) *Log {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	l := &Log{first: map[Finding]time.Time{}, now: map[string][]Finding{}}
+	l := &Log{first: map[Finding]time.Time{}, times: map[Finding]int{}, now: map[string][]Finding{}}
 	var done sync.WaitGroup
 	for list, look := range map[client.ObjectList]func(watch.Event){
 		&v1alpha1.NutanixClusterSpecList{}: l.cluster,
@@ -81,12 +82,16 @@ func (l *Log) cluster(e watch.Event) {
 		l.failures = append(l.failures, fmt.Sprintf("%s: %v", e.Type, e.Object))
 		return
 	}
+	before := l.now[c.Name]
 	l.now[c.Name] = nil
 	if e.Type == watch.Deleted {
 		return
 	}
 	for _, f := range Of(c) {
 		l.now[c.Name] = append(l.now[c.Name], f)
+		if !slices.Contains(before, f) {
+			l.times[f]++
+		}
 		if _, known := l.first[f]; !known {
 			l.first[f] = time.Now() //nolint:forbidigo // when a test saw it
 		}
@@ -136,6 +141,13 @@ func (l *Log) First(f Finding) (time.Time, bool) {
 	defer l.mu.Unlock()
 	at, ok := l.first[f]
 	return at, ok
+}
+
+// Times is how often a finding appeared: once, unless it went away in between.
+func (l *Log) Times(f Finding) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.times[f]
 }
 
 // Now are the findings that a cluster shows.
