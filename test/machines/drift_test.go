@@ -69,7 +69,7 @@ func TestDrift(t *testing.T) {
 	})
 	s.NewFleet("production", func(f *v1alpha1.Fleet) { f.Spec.Limits.RecreatedMachines = ptr.To[int32](30) })
 	s.ClusterHas(aged, v1alpha1.ReadyCondition, metav1.ConditionTrue, "", patience)
-	readings(s.Scene, 2)
+	seen.Readings(s.Scene, 2)
 	for _, step := range []struct {
 		name string
 		run  func(*testing.T, *site)
@@ -92,7 +92,7 @@ func TestDrift(t *testing.T) {
 
 const agedPath = "fleet/" + aged + ".yaml"
 
-func (s *site) vms() []simulator.VM { return ofCluster(s.Scene, aged) }
+func (s *site) vms() []simulator.VM { return seen.VMs(s.Scene, aged) }
 
 // vm is the one of the control plane (kcp) or of a pool.
 func (s *site) vm(of string) simulator.VM {
@@ -166,7 +166,7 @@ func (s *site) silent(change func()) {
 	s.inSync()
 	before := len(s.log.Ever(aged))
 	change()
-	readings(s.Scene, 3)
+	seen.Readings(s.Scene, 3)
 	if all := s.log.Ever(aged); len(all) != before {
 		s.T.Errorf("shown was %q", all[before:])
 	}
@@ -183,7 +183,7 @@ func nothing(t *testing.T, s *site) {
 	for name, run := range map[string]func(*testing.T, *site){
 		"HiddenFromAList": func(_ *testing.T, s *site) {
 			s.silent(func() {
-				rule, err := s.World.Prism.Server.AddFault(simulator.Fault{Path: vmList, VM: vm.Name, Effect: simulator.EffectHide, Times: 2})
+				rule, err := s.World.Prism.Server.AddFault(simulator.Fault{Path: seen.VMList, VM: vm.Name, Effect: simulator.EffectHide, Times: 2})
 				if err != nil {
 					s.T.Fatal(err)
 				}
@@ -284,11 +284,11 @@ func missing(_ *testing.T, s *site) {
 		}
 		return nil
 	})
-	readings(s.Scene, 3)
+	seen.Readings(s.Scene, 3)
 	if !slices.Contains(s.log.Now(aged), want) {
 		s.T.Errorf("it is still missing, and shown is %q", s.log.Now(aged))
 	}
-	if n := s.log.Times(want); n != 1 {
+	if n, _ := s.log.Times(want); n != 1 {
 		s.T.Errorf("it was shown %d times anew", n)
 	}
 	s.replace(vm)

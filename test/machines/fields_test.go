@@ -74,17 +74,9 @@ func (s *site) changed(vm simulator.VM, c change) {
 	}
 	s.shows(name, c.field, wanted, found)
 	s.drifted(name, c.field)
-	s.edit(vm.ExtID, func(now *simulator.VM) { restore(now, vm) })
+	s.edit(vm.ExtID, func(now *simulator.VM) { seen.Restore(now, vm) })
 	s.shownNoMore(name)
-	if n := s.log.Times(seen.Finding{Cluster: aged, VM: name, Field: c.field, Wanted: wanted, Found: found}); n != 1 {
+	if n, _ := s.log.Times(seen.Finding{Cluster: aged, VM: name, Field: c.field, Wanted: wanted, Found: found}); n != 1 {
 		s.T.Errorf("it was shown %d times anew", n)
 	}
-}
-
-// restore makes a VM what it was, but for what Prism Central sets.
-func restore(now *simulator.VM, was simulator.VM) {
-	before := *now
-	*now = was
-	now.Host, now.IP, now.ClusterExtID = before.Host, before.IP, before.ClusterExtID
-	now.SubnetExtIDs, now.ProjectExtID = before.SubnetExtIDs, before.ProjectExtID
 }

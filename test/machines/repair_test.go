@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/test/machines/seen"
 	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
@@ -75,7 +76,7 @@ func leftAlone(t *testing.T, s *site) {
 		}
 		return fmt.Errorf("%v", conditions)
 	})
-	readings(s.Scene, 2) // the machines are looked at at each reading
+	seen.Readings(s.Scene, 2) // the machines are looked at at each reading
 	for _, vm := range []simulator.VM{kcp, bare} {
 		s.edit(vm.ExtID, func(vm *simulator.VM) { vm.PowerState = simulator.PowerOff })
 	}
@@ -110,7 +111,7 @@ func leftAlone(t *testing.T, s *site) {
 func (s *site) untouched(t *testing.T, when string) {
 	t.Helper()
 	was := s.repairs()
-	readings(s.Scene, 5)
+	seen.Readings(s.Scene, 5)
 	for _, vm := range []simulator.VM{s.vm("kcp"), s.vm("bare")} {
 		if vm.PowerState != simulator.PowerOff {
 			t.Errorf("%s was switched on %s", vm.Name, when)
