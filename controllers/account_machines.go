@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,8 +24,8 @@ import (
 // clusters together, and nothing a machine. Clusters are told when there is news for them.
 //
 // Machines are listed after the inventory was begun, so one that was being made then, or is gone since, must not be taken
-// for drift: a machine is compared when it was ready at the comparison before, too, and a VM that seems missing or nobody's is
-// looked at once more.
+// for drift: a machine is compared when it was known to be ready before the inventory was begun, and a VM that seems
+// missing or nobody's is looked at once more.
 func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccount, clusters []*v1alpha1.NutanixClusterSpec, known sight) error {
 	account := client.ObjectKeyFromObject(a)
 	before := r.machines.last(account)
@@ -38,7 +39,7 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 	}
 	now := compared{
 		inventory: inventory, checked: known.gone != nil, owned: live.owned, once: joined(before.once, live.owned),
-		ready: before.settled, settled: live.settled, strangers: map[string]bool{},
+		settled: live.since(before.settled, r.Now()), gone: live.missing(inventory, before.gone, known.gone), strangers: map[string]bool{},
 	}
 	if before.inventory == nil {
 		r.machines.keep(account, now) // what machines were at work before is not known: the next reading tells
@@ -47,18 +48,20 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 		}
 		return nil
 	}
-	if before.inventory == inventory {
-		now.ready = before.ready // the same reading, looked at more closely
-	}
 	var suspects []string
 	for _, c := range clusters {
 		in := drift.Input{
-			Cluster: c.Name, Machines: live.of(c.Name, now.ready), Site: inventory, Owned: live.owned, Gone: gone(known.gone),
+			Cluster: c.Name, Machines: live.of(c.Name, before.settled, inventory.At), Site: inventory, Owned: live.owned, Gone: now.gone,
 			Ours: func(vm site.VM) bool { return now.once[vm.ExtID] },
 		}
 		found, doubtful := sift(drift.Compare(in), known.gone, before.strangers, now.strangers)
 		if known.gone == nil {
-			suspects = slices.Concat(suspects, drift.Suspects(in), doubtful)
+			suspects = slices.Concat(suspects, doubtful)
+			for _, id := range drift.Suspects(in) {
+				if !now.gone[id] {
+					suspects = append(suspects, id)
+				}
+			}
 		}
 		news, lasting := r.machines.put(client.ObjectKeyFromObject(c), inventory, found)
 		if news {
@@ -77,16 +80,6 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 func joined(a, b map[string]bool) map[string]bool {
 	all := maps.Clone(b)
 	maps.Copy(all, a)
-	return all
-}
-
-func gone(looked map[string]bool) map[string]bool {
-	all := map[string]bool{}
-	for id, gone := range looked {
-		if gone {
-			all[id] = true
-		}
-	}
 	return all
 }
 
@@ -147,11 +140,38 @@ type live struct {
 	settled  map[string]bool
 }
 
-// of are the machines of a cluster; settled are those that were ready at the comparison before, too.
-func (l live) of(cluster string, settled map[string]bool) []drift.Machine {
+// of are the machines of a cluster; those count as settled that were known to be so before a reading was begun.
+func (l live) of(cluster string, settled map[string]time.Time, begun time.Time) []drift.Machine {
 	all := slices.Clone(l.machines[cluster])
 	for i := range all {
-		all[i].Settled = all[i].Settled && settled[all[i].ExtID]
+		since, known := settled[all[i].ExtID]
+		all[i].Settled = all[i].Settled && known && since.Before(begun)
+	}
+	return all
+}
+
+// since says of all that is settled since when that is known.
+func (l live) since(before map[string]time.Time, now time.Time) map[string]time.Time {
+	all := map[string]time.Time{}
+	for id := range l.settled {
+		all[id] = now
+		if at, known := before[id]; known {
+			all[id] = at
+		}
+	}
+	return all
+}
+
+// missing are the VMs of machines that were looked at and are gone, now or before. One that is listed was a mistake.
+func (l live) missing(inventory *site.Inventory, before, looked map[string]bool) map[string]bool {
+	all := map[string]bool{}
+	for id := range l.owned {
+		if gone, asked := looked[id]; (asked && gone) || (!asked && before[id]) {
+			all[id] = true
+		}
+	}
+	for _, vm := range inventory.VMs {
+		delete(all, vm.ExtID)
 	}
 	return all
 }

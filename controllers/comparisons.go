@@ -3,6 +3,7 @@ package controllers
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,9 +31,11 @@ type compared struct {
 	owned map[string]bool
 	// once are those that one named since this process started: what is left of them is an orphan of ours.
 	once map[string]bool
-	// ready are the ExtIDs of VMs whose machines were ready before the inventory was begun, settled those that are so now:
-	// what changes at one of them is nobody's work in progress.
-	ready, settled map[string]bool
+	// settled are the ExtIDs of VMs whose machines are ready, and since when that is known: what an inventory that was begun
+	// later shows of one of them is nobody's work in progress.
+	settled map[string]time.Time
+	// gone are VMs of machines that Prism Central, asked for them, did not know: they do not come back.
+	gone map[string]bool
 	// strangers are VMs that were looked at and are nobody's.
 	strangers map[string]bool
 }

@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/test/fleets"
@@ -26,7 +27,7 @@ import (
 // Passwords of the simulators' user, to look for where they must not be.
 const (
 	password = world.PrismPassword
-	wrong    = "canary-of-a-wrong-password" //nolint:gosec // of no user
+	wrong    = "canary-of-a-wrong-password"
 )
 
 func base64of(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -54,7 +55,7 @@ func newCentralAt(t *testing.T, listener net.Listener, change func(*simulator.Op
 	c.web.Listener, c.web.Config.ErrorLog = listener, log.New(io.Discard, "", 0)
 	c.web.StartTLS()
 	t.Cleanup(func() {
-		c.Server.Close()
+		c.Close()
 		c.now.Load().Close()
 		c.web.CloseClientConnections()
 		c.web.Close()
@@ -124,6 +125,16 @@ var names atomic.Int32
 
 // edge is a small cluster whose name and endpoint no other test has.
 func edge(name string) rig.Cluster { return fleets.Edge(fmt.Sprintf("%s-%d", name, names.Add(1))) }
+
+// account reads an account.
+func account(s *fleets.Stage, name string) *v1alpha1.CloudAccount {
+	s.T.Helper()
+	a := &v1alpha1.CloudAccount{}
+	if err := s.Client.Get(s.T.Context(), client.ObjectKey{Namespace: s.Namespace, Name: name}, a); err != nil {
+		s.T.Fatal(err)
+	}
+	return a
+}
 
 // accountSays waits until an account's Ready has a status and reason, with these words in its message.
 func accountSays(s *fleets.Stage, name string, status metav1.ConditionStatus, reason string, words ...string) *v1alpha1.CloudAccount {

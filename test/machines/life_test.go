@@ -76,12 +76,12 @@ func (l *alive) step(name string, change func()) {
 		for _, n := range l.file.Pools {
 			want += n
 		}
-		if have := len(ofCluster(l.Scene, young)); have != want {
+		if have := len(seen.VMs(l.Scene, young)); have != want {
 			return fmt.Errorf("%d VMs, want %d", have, want)
 		}
 		return nil
 	})
-	readings(l.Scene, 3)
+	seen.Readings(l.Scene, 3)
 }
 
 // delete removes the file and approves what is then held.
@@ -96,7 +96,7 @@ func (l *alive) delete() {
 		return l.Approve(held, held.Status.Plan.Digest)
 	})
 	l.Within(patience, "nothing is left of the cluster", func() error {
-		if left := ofCluster(l.Scene, young); len(left) > 0 || l.Cluster(young) != nil {
+		if left := seen.VMs(l.Scene, young); len(left) > 0 || l.Cluster(young) != nil {
 			return fmt.Errorf("%d VMs", len(left))
 		}
 		return nil

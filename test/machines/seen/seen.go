@@ -36,7 +36,9 @@ func (f Finding) String() string {
 // Log of a namespace.
 type Log struct {
 	mu       sync.Mutex
-	first    map[Finding]time.Time
+	order    []Finding // by when each appeared for the first time
+	times    map[Finding]int
+	last     map[Finding]time.Time
 	now      map[string][]Finding // by cluster
 	events   []corev1.Event
 	failures []string
@@ -53,7 +55,7 @@ func Watch(s *rig.Scene) *Log {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	l := &Log{first: map[Finding]time.Time{}, now: map[string][]Finding{}}
+	l := &Log{times: map[Finding]int{}, last: map[Finding]time.Time{}, now: map[string][]Finding{}}
 	var done sync.WaitGroup
 	for list, look := range map[client.ObjectList]func(watch.Event){
 		&v1alpha1.NutanixClusterSpecList{}: l.cluster,
@@ -81,15 +83,20 @@ func (l *Log) cluster(e watch.Event) {
 		l.failures = append(l.failures, fmt.Sprintf("%s: %v", e.Type, e.Object))
 		return
 	}
+	before := l.now[c.Name]
 	l.now[c.Name] = nil
 	if e.Type == watch.Deleted {
 		return
 	}
 	for _, f := range Of(c) {
 		l.now[c.Name] = append(l.now[c.Name], f)
-		if _, known := l.first[f]; !known {
-			l.first[f] = time.Now() //nolint:forbidigo // when a test saw it
+		if slices.Contains(before, f) {
+			continue
 		}
+		if l.times[f]++; l.times[f] == 1 {
+			l.order = append(l.order, f)
+		}
+		l.last[f] = time.Now() //nolint:forbidigo // when a test saw it
 	}
 }
 
@@ -120,22 +127,14 @@ func Of(c *v1alpha1.NutanixClusterSpec) []Finding {
 func (l *Log) Ever(cluster string) []Finding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var all []Finding
-	for f := range l.first {
-		if cluster == "" || f.Cluster == cluster {
-			all = append(all, f)
-		}
-	}
-	slices.SortFunc(all, func(a, b Finding) int { return l.first[a].Compare(l.first[b]) })
-	return all
+	return slices.DeleteFunc(slices.Clone(l.order), func(f Finding) bool { return cluster != "" && f.Cluster != cluster })
 }
 
-// First is when a finding was first seen here; false if it never was.
-func (l *Log) First(f Finding) (time.Time, bool) {
+// Times is how often a finding appeared, once unless it went away in between, and when it did so last.
+func (l *Log) Times(f Finding) (int, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at, ok := l.first[f]
-	return at, ok
+	return l.times[f], l.last[f]
 }
 
 // Now are the findings that a cluster shows.
