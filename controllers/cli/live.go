@@ -60,6 +60,7 @@ func (f planFlags) proposeLive(ctx context.Context, d declared) (proposed, error
 	}
 	p.decisions = plan.Gate(in).Decisions
 	s.reserve(p.decisions)
+	p.prism = s.onPrism(p.plans)
 	return p, nil
 }
 

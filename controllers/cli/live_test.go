@@ -63,7 +63,8 @@ func TestPlanLive(t *testing.T) {
 	}
 
 	m.apply(t, dir)
-	expect(t, m.command(t, "plan", dir), 0, "no change")
+	m.switchedOff(t, "edge-02")
+	expect(t, m.command(t, "plan", dir), 0, "no change", "edge-02 in Prism Central", "VM edge-02-a power: is OFF, should be ON")
 
 	replace(t, "memory: 4Gi, systemDisk: 40Gi}}", "memory: 8Gi, systemDisk: 40Gi}}", repo, "fleet/clusters/edge-02.yaml")
 	expect(t, m.command(t, "plan", dir), 1, "edge-02: 2 machines re-created", "memorySize: 4Gi → 8Gi")
@@ -159,6 +160,19 @@ func TestPlanLiveWithoutRights(t *testing.T) {
 	m := manage(t)
 	dir := filepath.Join(repository(t, "good"), "fleet")
 	expect(t, m.as(t, "nobody", "").command(t, "plan", dir), 2, "listing NutanixClusterSpecs", "forbidden")
+}
+
+// switchedOff has the status of a cluster say that one of its machines is off.
+func (m management) switchedOff(t *testing.T, name string) {
+	t.Helper()
+	c := &v1alpha1.NutanixClusterSpec{}
+	if err := m.admin.Get(t.Context(), client.ObjectKey{Namespace: m.namespace, Name: name}, c); err != nil {
+		t.Fatal(err)
+	}
+	c.Status.Drift = []v1alpha1.DriftFinding{{Object: "VM " + name + "-a", Field: "power", Wanted: "ON", Found: "OFF", Since: metav1.Now()}}
+	if err := m.admin.Status().Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // deleteElsewhere takes the Cluster away as another hand would, and has the status say so.

@@ -35,7 +35,8 @@ With --live, or any of --kubeconfig, --context and --fleet, it is the plan that 
 now: live objects are read, changes are tried as server-side dry runs with your own rights, and Cluster API's own code
 says which machines would be re-created. Then the limits decide, those of --fleet or else the defaults. With --fleet,
 clusters of that Fleet whose files are not below PATH are planned as removed. Nothing is written. What is unfinished or
-approved in the Fleet is not counted.
+approved in the Fleet is not counted. Below the plan stands what the operator saw last in Prism Central of these clusters:
+virtual machines that differ, findings of the last preflight, and what could not be read. It changes no exit code.
 
 Exit codes: 0 no change, 1 changes, 2 mistakes in the files or an error, 3 refused or held until approved.`,
 		Example: `  refract plan ./fleet
@@ -85,6 +86,8 @@ type proposed struct {
 	decisions map[string]plan.Decision
 	// kept clusters whose files are gone, by name, with why they stay.
 	kept map[string]string
+	// prism is what is known in Prism Central of planned clusters, by name.
+	prism []onPrism
 	// mistakes in the files.
 	mistakes []*build.Error
 	// live: the management cluster was asked.
@@ -163,6 +166,11 @@ func (p proposed) writeText(w io.Writer) error {
 			return err
 		}
 	}
+	for _, each := range p.prism {
+		if err := each.text(w); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -175,6 +183,8 @@ type planDocument struct {
 	Held []heldCluster `json:"held"`
 	// Kept clusters whose files are gone.
 	Kept []keptCluster `json:"kept"`
+	// PrismCentral is what the operator saw last there of the planned clusters; only those with something to say.
+	PrismCentral []onPrism `json:"prismCentral"`
 	// Mistakes in the files, "path:line: message".
 	Mistakes []string `json:"mistakes"`
 }
@@ -194,8 +204,9 @@ type keptCluster struct {
 func (p proposed) writeJSON(w io.Writer) error {
 	doc := planDocument{
 		Document: view.NewDocument(p.plans...), Live: p.live,
-		Held: []heldCluster{}, Kept: []keptCluster{}, Mistakes: []string{},
+		Held: []heldCluster{}, Kept: []keptCluster{}, PrismCentral: []onPrism{}, Mistakes: []string{},
 	}
+	doc.PrismCentral = append(doc.PrismCentral, p.prism...)
 	for _, name := range slices.Sorted(maps.Keys(p.decisions)) {
 		if d := p.decisions[name]; !d.Accepted {
 			doc.Held = append(doc.Held, heldCluster{Cluster: name, Reason: d.Reason, Message: d.Message, Digest: d.Digest})
