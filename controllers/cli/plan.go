@@ -166,12 +166,7 @@ func (p proposed) writeText(w io.Writer) error {
 			return err
 		}
 	}
-	for _, each := range p.prism {
-		if err := each.text(w); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeOnPrism(w, p.prism)
 }
 
 // planDocument is view.Document with what only a command knows. Within its version fields are only added.

@@ -79,25 +79,31 @@ func preflightOf(c *v1alpha1.NutanixClusterSpec) *lastPreflight {
 	return &lastPreflight{Passed: string(said.Status), Reason: said.Reason, Since: said.LastTransitionTime.UTC(), Findings: c.Status.Preflight}
 }
 
-// text writes what a person reads below a plan.
-func (o onPrism) text(w io.Writer) error {
+// writeOnPrism writes what a person reads below a plan.
+func writeOnPrism(w io.Writer, all []onPrism) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s in Prism Central, as the operator saw it last:\n", o.Cluster)
-	for _, m := range o.Machines {
-		what := strings.TrimSpace(m.VM + " " + m.Field)
-		fmt.Fprintf(&b, "  VM %s: is %s, should be %s (since %s)\n", what, orNothing(m.Found), orNothing(m.Wanted), m.Since.Format(time.RFC3339))
-	}
-	if p := o.Preflight; p != nil {
-		fmt.Fprintf(&b, "  last preflight: %s (since %s)\n", p.Reason, p.Since.Format(time.RFC3339))
-		for _, f := range p.Findings {
-			fmt.Fprintf(&b, "    %s %s %s: %s\n", f.Check, f.Verdict, f.Field, f.Message)
-		}
-	}
-	for _, u := range o.Unknown {
-		fmt.Fprintf(&b, "  not known: %s: %s\n", u.Part, u.Reason)
+	for _, o := range all {
+		o.text(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (o onPrism) text(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%s in Prism Central, as the operator saw it last:\n", o.Cluster)
+	for _, m := range o.Machines {
+		what := strings.TrimSpace(m.VM + " " + m.Field)
+		fmt.Fprintf(b, "  VM %s: is %s, should be %s (since %s)\n", what, orNothing(m.Found), orNothing(m.Wanted), m.Since.Format(time.RFC3339))
+	}
+	if p := o.Preflight; p != nil {
+		fmt.Fprintf(b, "  last preflight: %s (since %s)\n", p.Reason, p.Since.Format(time.RFC3339))
+		for _, f := range p.Findings {
+			fmt.Fprintf(b, "    %s %s %s: %s\n", f.Check, f.Verdict, f.Field, f.Message)
+		}
+	}
+	for _, u := range o.Unknown {
+		fmt.Fprintf(b, "  not known: %s: %s\n", u.Part, u.Reason)
+	}
 }
 
 func orNothing(value string) string {
