@@ -39,7 +39,13 @@ const patience = 20 * time.Minute
 // returned as well.
 func newHerd(t *testing.T, n int) (*herd, usage, time.Duration) {
 	t.Helper()
-	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack), listed: &atomic.Int64{}}
+	return newHerdSeen(t, n, time.Minute)
+}
+
+// newHerdSeen is newHerd with an operator that reads Prism Central every so often.
+func newHerdSeen(t *testing.T, n int, every time.Duration) (*herd, usage, time.Duration) {
+	t.Helper()
+	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack, every), listed: &atomic.Int64{}}
 	files := sharedFiles(pack.World.Prism.Host)
 	for i := range n {
 		name, host := names(i)
@@ -105,14 +111,20 @@ func (h *herd) all(what, condition, revision string) {
 	})
 }
 
-// settle plays Cluster API's part, so that every cluster is ready, and waits until the operator is quiet.
+// settle has every cluster ready, and waits until the operator is quiet.
 func (h *herd) settle() {
+	h.T.Helper()
+	h.ready()
+	h.quiet()
+}
+
+// ready plays Cluster API's part, so that every cluster is ready.
+func (h *herd) ready() {
 	h.T.Helper()
 	h.inParallel(func(ctx context.Context, name string) error {
 		return machines{h.Client, h.Namespace, name}.make(ctx, 1, 1)
 	})
 	h.all("ready", v1alpha1.ReadyCondition, "")
-	h.quiet()
 }
 
 // inParallel does something for each cluster, eight at a time.

@@ -75,8 +75,8 @@ func (r request) writes() bool {
 	return r.Verb != "get" && r.Verb != "list" && r.Verb != "watch"
 }
 
-// startOperator starts Refract; of several, the last runs.
-func startOperator(t *testing.T, p *rig.Package) *operator {
+// startOperator starts Refract, which reads Prism Central every so often; of several, the last runs.
+func startOperator(t *testing.T, p *rig.Package, every time.Duration) *operator {
 	t.Helper()
 	p.World.StopManager("refract")
 	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -90,7 +90,7 @@ func startOperator(t *testing.T, p *rig.Package) *operator {
 		t.Fatal(err)
 	}
 	ready := func(ctx context.Context) error { _, err := o.ask(ctx); return err }
-	if err := p.World.Run(t.Context(), "refract", program, []string{operate, p.World.Kubeconfig, o.address}, ready); err != nil {
+	if err := p.World.Run(t.Context(), "refract", program, []string{operate, p.World.Kubeconfig, o.address, every.String()}, ready); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.World.StopManager("refract") })
@@ -215,7 +215,11 @@ var verbs = map[string]string{
 }
 
 // runOperator is the process: Refract, and a door to ask what it used.
-func runOperator(kubeconfig, address string) error {
+func runOperator(kubeconfig, address, inventories string) error {
+	every, err := time.ParseDuration(inventories)
+	if err != nil {
+		return err
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -249,7 +253,7 @@ func runOperator(kubeconfig, address string) error {
 		}
 	}()
 	return controllers.Run(ctx, config, controllers.Options{
-		MetricsAddress: "0", AllowInsecureGit: true, StuckAfter: time.Hour,
+		MetricsAddress: "0", AllowInsecureGit: true, StuckAfter: time.Hour, InventoryInterval: every,
 		Log: zap.New(zap.WriteTo(os.Stderr), zap.Level(zapcore.InfoLevel)),
 	})
 }
