@@ -212,12 +212,12 @@ func ownerOf(m *clusterv1.Machine) string {
 	return ""
 }
 
-// Silent are the Machines, and so VMs, by name, whose creation fails without a word in any object. Prism Central's tasks
-// may know more; see [Health.Explain].
+// Silent are the Machines, and so VMs, by name, whose creation or start fails without a word in any object. Prism
+// Central's tasks may know more; see [Health.Explain].
 func (h Health) Silent() []string {
 	var names []string
 	for _, p := range h.Stuck {
-		if p.Condition == conditionNoVM {
+		if p.Condition == conditionNoVM || p.Condition == conditionUnstarted {
 			names = append(names, p.Machine)
 		}
 	}

@@ -151,7 +151,7 @@ func TestProviderTroubleIsExplained(t *testing.T) {
 			says: []string{prefix + "NoVM (NotCreated)", "again and again", "kubectl logs deployment/capx-controller-manager", "kubectl rollout restart"},
 		},
 		"StartThatNeverEnds": {
-			reason: "the condition is left from before the VM was made", status: notStarted,
+			reason: "the condition is left from before the VM was made", status: notStarted, silent: []string{"c-workers-x7k2p"},
 			says: []string{
 				prefix + "Unstarted (NotPoweredOn)", "created the VM a4313757-5399-4cbc-8249-9f395495c577", "kubectl rollout restart",
 				"`kubectl delete machine c-workers-x7k2p -n clusters`: MachineDeployment/c-workers makes a new one",

@@ -215,27 +215,33 @@ func TestVM(t *testing.T) {
 
 func TestTroubles(t *testing.T) {
 	t.Parallel()
-	central := newCentral(t, modelWith(off("one"), off("two"), off("three")), nil)
+	central := newCentral(t, modelWith(off("one"), off("two"), off("three"), off("four")), nil)
 	d := open(t, central.endpoint(t), prism.Options{})
 	ids := map[string]string{}
 	for _, vm := range central.VMs() {
 		ids[vm.Name] = vm.ExtID
 	}
-	for _, c := range []struct{ vm, message string }{
-		{"one", "no memory left"}, {"two", "the host is down"}, {"one", "no address left"},
+	for _, c := range []struct {
+		vm, message string
+		effect      simulator.Effect
+	}{
+		{"one", "no memory left", simulator.EffectTaskFailed},
+		{"two", "the host is down", simulator.EffectTaskFailed},
+		{"one", "no address left", simulator.EffectTaskFailed},
+		{"four", "", simulator.EffectTaskCanceled},
 	} {
-		rule := central.fault(t, simulator.Fault{Effect: simulator.EffectTaskFailed, Message: c.message})
+		rule := central.fault(t, simulator.Fault{Effect: c.effect, Message: c.message})
 		wantReason(t, d.PowerOn(t.Context(), ids[c.vm]), prism.TaskFailed)
 		rule.Remove()
 	}
 	if err := d.PowerOn(t.Context(), ids["three"]); err != nil {
 		t.Fatal(err)
 	}
-	got, err := d.Troubles(t.Context(), []string{"one", "three", "unknown"})
+	got, err := d.Troubles(t.Context(), []string{"one", "three", "four", "unknown"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 1 || got["one"] != "no address left" {
+	if len(got) != 2 || got["one"] != "no address left" || got["four"] != "it is CANCELED and gives no reason" {
 		t.Errorf("troubles: %v", got)
 	}
 	before := d.Requests()

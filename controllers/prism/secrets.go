@@ -2,10 +2,14 @@ package prism
 
 import (
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"html"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -113,12 +117,19 @@ func (g *gate) hide(text string) string {
 	return text
 }
 
-// secretsOf are the forms in which a password may come back to us.
+// secretsOf are the forms in which a password may come back to us: as it was sent, and as a page, a log or a dump of the
+// request writes it.
 func secretsOf(username, password string) []string {
-	pair := []byte(username + ":" + password)
+	pair, inJSON := []byte(username+":"+password), ""
+	if text, err := json.Marshal(password); err == nil {
+		inJSON = string(text[1 : len(text)-1])
+	}
+	quoted := strconv.Quote(password)
+	inHex := hex.EncodeToString([]byte(password))
 	return []string{
-		password, url.QueryEscape(password), url.PathEscape(password),
+		password, url.QueryEscape(password), url.PathEscape(password), html.EscapeString(password),
+		quoted[1 : len(quoted)-1], inJSON, inHex, strings.ToUpper(inHex),
 		base64.StdEncoding.EncodeToString(pair), base64.RawURLEncoding.EncodeToString(pair),
-		base64.StdEncoding.EncodeToString([]byte(password)),
+		base64.StdEncoding.EncodeToString([]byte(password)), base64.RawURLEncoding.EncodeToString([]byte(password)),
 	}
 }

@@ -3,6 +3,7 @@ package prism_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ func withoutSecrets(t *testing.T, texts ...any) {
 		for _, form := range []string{fmt.Sprint(text), fmt.Sprintf("%+v", text), fmt.Sprintf("%#v", text), chain(text)} {
 			for _, secret := range []string{
 				canary, pair, base64.StdEncoding.EncodeToString([]byte(canary)), url.QueryEscape(canary), url.PathEscape(canary), cookie,
+				hex.EncodeToString([]byte(canary)),
 			} {
 				if strings.Contains(form, secret) {
 					t.Errorf("it holds %q: %s", secret, form)
@@ -120,7 +122,7 @@ func everything(r *http.Request) string {
 	_, password, _ := r.BasicAuth()
 	return strings.Join([]string{
 		password, url.QueryEscape(password), base64.StdEncoding.EncodeToString([]byte(password)),
-		r.Header.Get("Authorization"), r.Header.Get("Cookie"),
+		hex.EncodeToString([]byte(password)), r.Header.Get("Authorization"), r.Header.Get("Cookie"),
 	}, " ")
 }
 

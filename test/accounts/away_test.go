@@ -14,9 +14,10 @@ import (
 	"github.com/refract-dev/refract/test/rig"
 )
 
-// away has one of two Prism Centrals hang. What needs it waits, and says so; all else goes on: the other account, its
+// TestPrismCentralAway has one of two Prism Centrals hang. What needs it waits, and says so; all else goes on: the other account, its
 // clusters, what Git brings, and changes that make no machine. The operator has one worker of each kind.
-func away(t *testing.T) {
+func TestPrismCentralAway(t *testing.T) {
+	t.Parallel()
 	s := fleets.New(t, &shared)
 	hung, well := newCentral(t, nil), newCentral(t, nil)
 	credentials(s, "pc-west")

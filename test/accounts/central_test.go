@@ -27,7 +27,7 @@ import (
 // Passwords of the simulators' user, to look for where they must not be.
 const (
 	password = world.PrismPassword
-	wrong    = "canary-of-a-wrong-password" //nolint:gosec // of no user
+	wrong    = "canary-of-a-wrong-password"
 )
 
 func base64of(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -55,7 +55,7 @@ func newCentralAt(t *testing.T, listener net.Listener, change func(*simulator.Op
 	c.web.Listener, c.web.Config.ErrorLog = listener, log.New(io.Discard, "", 0)
 	c.web.StartTLS()
 	t.Cleanup(func() {
-		c.Server.Close()
+		c.Close()
 		c.now.Load().Close()
 		c.web.CloseClientConnections()
 		c.web.Close()

@@ -198,9 +198,10 @@ func (l lack) file(c rig.Cluster) string {
 	return strings.NewReplacer(l.replace...).Replace(c.File())
 }
 
-// holds shows each check refusing a cluster before anything of it is applied, with the field and the file that cause it;
+// TestPreflightHolds shows each check refusing a cluster before anything of it is applied, with the field and the file that cause it;
 // once mended, in Prism Central or in Git, it goes on by itself. One Fleet has them all, and none holds up its other clusters.
-func holds(t *testing.T) {
+func TestPreflightHolds(t *testing.T) {
+	t.Parallel()
 	s := fleets.New(t, &shared)
 	all, clusters := lacks(), map[string]rig.Cluster{}
 	for _, l := range all {
@@ -240,7 +241,7 @@ func holds(t *testing.T) {
 		}
 	}
 	s.Push("mend", mended)
-	each(func(s *fleets.Stage, l lack, cluster string) { passes(s, cluster) })
+	each(func(s *fleets.Stage, _ lack, cluster string) { passes(s, cluster) })
 	s.Kstatus(slices.Collect(maps.Values(clusters))...)
 	quiet(t)
 }

@@ -26,22 +26,6 @@ func TestMain(m *testing.M) {
 	os.Exit(fleets.Run(m, &shared, controllers.Options{Concurrent: 1, InventoryInterval: time.Second}))
 }
 
-// TestAccounts runs everything side by side.
-func TestAccounts(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
-		"Says":      says,
-		"Tells":     tells,
-		"Away":      away,
-		"Modes":     modes,
-		"Preflight": holds,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t)
-		})
-	}
-}
-
 // quiet fails if a password was shown to people anywhere so far.
 func quiet(t *testing.T) {
 	t.Helper()

@@ -13,9 +13,10 @@ import (
 	"github.com/refract-dev/refract/test/rig"
 )
 
-// modes shows what a Fleet lets a lack do: hold the change, warn of it, or nothing. Existence is enforced unless the Fleet
+// TestPreflightModes shows what a Fleet lets a lack do: hold the change, warn of it, or nothing. Existence is enforced unless the Fleet
 // says otherwise, and of capacity it is warned.
-func modes(t *testing.T) {
+func TestPreflightModes(t *testing.T) {
+	t.Parallel()
 	project := func(c rig.Cluster) string { return strings.Replace(c.File(), "platform", "payments", 1) }
 	// Each fits on a host; together they need one more than are left when one is lost.
 	huge := func(c rig.Cluster) string {

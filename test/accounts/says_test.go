@@ -101,9 +101,10 @@ func troubles() []trouble {
 	}
 }
 
-// says shows each reason for which an account's credentials are not proved: nothing is distributed and nothing applied,
+// TestAccountSaysWhy shows each reason for which an account's credentials are not proved: nothing is distributed and nothing applied,
 // and once it is mended all goes on by itself. One Fleet has them all.
-func says(t *testing.T) {
+func TestAccountSaysWhy(t *testing.T) {
+	t.Parallel()
 	s := fleets.New(t, &shared)
 	files := s.Files()
 	delete(files, "fleet/account.yaml")

@@ -11,8 +11,9 @@ import (
 	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
-// tells reads what an account tells of its Prism Central; while nothing changes there, nothing is written.
-func tells(t *testing.T) {
+// TestAccountTells reads what an account tells of its Prism Central; while nothing changes there, nothing is written.
+func TestAccountTells(t *testing.T) {
+	t.Parallel()
 	s := fleets.New(t, &shared)
 	prism := newCentral(t, func(o *simulator.Options) {
 		o.Model.VMs = []simulator.VM{

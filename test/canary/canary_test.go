@@ -27,17 +27,19 @@ const odd = `/"ö<rd>&%2+\`
 
 // Credentials belong into Secrets and nowhere else.
 var credentials = map[string]string{
-	"Git password":            "Canary-git-password" + odd,
-	"wrong Git password":      "Canary-git-mistake" + odd,
-	"Git token":               "Canary.git.token~1+/x=",
-	"wrong Git token":         "Canary.git.token~2+/y=",
-	"SSH passphrase":          "Canary-ssh-passphrase" + odd,
-	"wrong SSH passphrase":    "Canary-ssh-mistake" + odd,
-	"Prism Central password":  "Canary-prism-password" + odd,
-	"workload password":       "Canary-workload-password" + odd,
-	"somebody else's":         "Canary-foreign-password" + odd,
-	"rotated Prism password":  "Canary-prism-rotated" + odd,
-	"password without a user": "Canary-prism-half" + odd,
+	"Git password":             "Canary-git-password" + odd,
+	"wrong Git password":       "Canary-git-mistake" + odd,
+	"Git token":                "Canary.git.token~1+/x=",
+	"wrong Git token":          "Canary.git.token~2+/y=",
+	"SSH passphrase":           "Canary-ssh-passphrase" + odd,
+	"wrong SSH passphrase":     "Canary-ssh-mistake" + odd,
+	"Prism Central password":   "Canary-prism-password" + odd,
+	"wrong Prism password":     "Canary-prism-mistake" + odd,
+	"session of Prism Central": "Canary.prism.session~1",
+	"workload password":        "Canary-workload-password" + odd,
+	"somebody else's":          "Canary-foreign-password" + odd,
+	"rotated Prism password":   "Canary-prism-rotated" + odd,
+	"password without a user":  "Canary-prism-half" + odd,
 }
 
 // declared are secrets that somebody wrote into files, or over live objects: they stand where they were declared, and
@@ -56,7 +58,7 @@ var declared = map[string]string{
 // TestSecretsAreSeenNowhere leads the operator through everything that could make it talk, and reads everything.
 func TestSecretsAreSeenNowhere(t *testing.T) {
 	s := hand.NewScene(t, &shared, "canary")
-	x := &scene{Scene: s, git: newServer(t, s)}
+	x := &scene{Scene: s, git: newServer(t, s), prism: newCentral(t)}
 	x.Cleanup()
 	x.files(map[string]string{"fleet/canary-1.yaml": x.cluster("1.0.0", declared["file of a machine"], "")})
 	x.overHTTPS()
@@ -68,6 +70,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 		return nil
 	})
 	x.InSync("canary-1")
+	x.reading()
 	x.panics()
 	x.overSSH()
 	x.drift()
@@ -143,8 +146,9 @@ func plant(t *testing.T, s *hand.Scene) {
 // scene is the namespace of the proof.
 type scene struct {
 	*hand.Scene
-	git  *server
-	edge rig.Cluster
+	git   *server
+	prism *central
+	edge  rig.Cluster
 }
 
 // Cleanup takes the Fleets away with the test: their servers go with it.

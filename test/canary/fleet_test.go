@@ -9,17 +9,20 @@ import (
 	"github.com/refract-dev/refract/test/rig"
 )
 
-// account is a CloudAccount with credentials for the management cluster and others for what runs inside.
-const account = `apiVersion: refract.dev/v1alpha1
+// accountFile is a CloudAccount with credentials for the management cluster and others for what runs inside.
+func (x *scene) accountFile() string {
+	host, port, _ := strings.Cut(x.prism.Listener.Addr().String(), ":")
+	return fmt.Sprintf(`apiVersion: refract.dev/v1alpha1
 kind: CloudAccount
 metadata: {name: pc-east}
 spec:
   cloud: nutanix
-  endpoint: {address: canary.example.com, port: 9440}
+  endpoint: {address: %s, port: %s}
   credentialsRef: {name: pc-east-credentials}
   workloadCredentialsRef: {name: pc-east-workload}
   trustBundleRef: {kind: Secret, name: pc-east-ca}
-`
+`, host, port)
+}
 
 // profile has a layer with a Secret in it; changed is what its second version holds.
 func profile(version string) string {
@@ -42,7 +45,7 @@ stringData: {token: %s}
 func (x *scene) files(more map[string]string) string {
 	x.T.Helper()
 	all := map[string]string{
-		"fleet/account.yaml":             account,
+		"fleet/account.yaml":             x.accountFile(),
 		"fleet/profile-1.0.0.yaml":       profile("1.0.0"),
 		"fleet/profile-1.0.1.yaml":       profile("1.0.1"),
 		"fleet/layers/tokens-1.0.0.yaml": layer(declared["token in a layer"]),

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/klog/v2"
 
@@ -22,6 +24,8 @@ var (
 	shared rig.Package
 	// libraries is what client-go logs beside the operator.
 	libraries lines
+	// spoken is the file of what is written to standard error, as the clients of Nutanix do by themselves.
+	spoken string
 	// trap is the operator's clock.
 	trap clock
 )
@@ -53,7 +57,32 @@ func TestMain(m *testing.M) {
 		_ = flags.Set(name, value)
 	}
 	klog.SetOutput(&libraries)
-	os.Exit(rig.Run(m, &shared, world.Options{
-		Managers: true, NoReconcile: true, AuditPolicy: true, Manifests: hand.Policies(),
-	}, controllers.Options{Concurrent: 2, Clock: &trap}))
+	os.Exit(listening(func() int {
+		return rig.Run(m, &shared, world.Options{
+			Managers: true, NoReconcile: true, AuditPolicy: true, Manifests: hand.Policies(),
+		}, controllers.Options{Concurrent: 2, InventoryInterval: time.Second, Clock: &trap})
+	}))
+}
+
+// listening keeps what is written to standard error while run runs, and shows it in the end.
+func listening(run func() int) int {
+	dir, err := os.MkdirTemp("", "refract-canary-")
+	if err != nil {
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	spoken = filepath.Join(dir, "stderr")
+	file, err := os.Create(spoken)
+	if err != nil {
+		return 1
+	}
+	usual := os.Stderr
+	os.Stderr = file
+	code := run()
+	os.Stderr = usual
+	_ = file.Close()
+	if text, err := os.ReadFile(spoken); err == nil {
+		_, _ = os.Stderr.Write(text)
+	}
+	return code
 }

@@ -37,8 +37,13 @@ func look(t *testing.T, s *hand.Scene) map[string]place {
 	if err != nil {
 		t.Fatal(err)
 	}
+	said, err := os.ReadFile(spoken)
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := map[string]place{
 		"the operator's log": {text: string(log)},
+		"standard error":     {text: "of the process\n" + string(said)},
 		"the libraries' log": {text: "of client-go and others\n" + libraries.String()},
 		"metrics":            {text: exposed(t)},
 	}
@@ -69,7 +74,7 @@ func look(t *testing.T, s *hand.Scene) map[string]place {
 	for name, text := range records(t, s) {
 		all["key "+name+" of each record"] = place{text, name == "spec"}
 	}
-	for name, text := range said(t, s) {
+	for name, text := range told(t, s) {
 		all[name] = place{text: text}
 	}
 	return all
@@ -182,8 +187,8 @@ func exposed(t *testing.T) string {
 	return b.String()
 }
 
-// said is what the command line says of the files, beside the objects that it is asked to print.
-func said(t *testing.T, s *hand.Scene) map[string]string {
+// told is what the command line says of the files, beside the objects that it is asked to print.
+func told(t *testing.T, s *hand.Scene) map[string]string {
 	t.Helper()
 	dir := filepath.Join(s.Git.Clone(), "fleet")
 	all := map[string]string{}

@@ -63,38 +63,35 @@ func (x *scene) overHTTPS() {
 	})
 }
 
-// account has credentials of Prism Central that are missing by half, a Secret of somebody else in their place, and then
-// right ones that are rotated.
+// account has credentials of Prism Central that are missing by half, wrong, and asked for by a hostile Prism Central; a
+// Secret of somebody else in the place of a cluster's; and then right ones that are rotated.
 func (x *scene) account() {
 	x.T.Helper()
-	x.keep("pc-east-ca", map[string]string{"ca.crt": x.git.ca()})
+	x.keep("pc-east-ca", map[string]string{"ca.crt": x.prism.ca()})
 	x.keep("pc-east-workload", map[string]string{"username": "ccm", "password": credentials["workload password"]})
 	x.keep("pc-east-credentials", map[string]string{"password": credentials["password without a user"]})
-	says := func(word string) {
-		x.T.Helper()
-		x.Kubectl("annotate", "cloudaccount", "pc-east", "--overwrite", "reconcile.fluxcd.io/requestedAt="+word)
-		x.Within(hand.Soon, "the account says "+word, func() error {
-			a := &v1alpha1.CloudAccount{}
-			if err := x.Client.Get(x.T.Context(), x.Key("pc-east"), a); err != nil {
-				return err
-			}
-			if text := fmt.Sprint(a.Status.Conditions); !strings.Contains(text, word) {
-				return errors.New(text)
-			}
-			return nil
-		})
-	}
 	x.Within(hand.Soon, "the account is there", func() error {
 		return x.Client.Get(x.T.Context(), x.Key("pc-east"), &v1alpha1.CloudAccount{})
 	})
-	says("username")
+	x.accountSays("half", "lacks the key username")
+	give := func(secret string) {
+		x.T.Helper()
+		x.keep("pc-east-credentials", map[string]string{"username": prismUser, "password": credentials[secret]})
+	}
+	give("wrong Prism password")
+	x.accountSays("wrong", "does not accept the password", "no cluster has got them")
+	x.proving()
 	x.keep("canary-1-pc-credentials", map[string]string{"credentials": credentials["somebody else's"]})
-	x.keep("pc-east-credentials", map[string]string{"username": "admin", "password": credentials["Prism Central password"]})
-	says("canary-1-pc-credentials")
+	give("Prism Central password")
+	x.accountSays("of somebody else", "canary-1-pc-credentials")
 	x.Kubectl("delete", "secret", "canary-1-pc-credentials")
-	says("distributed")
-	x.keep("pc-east-credentials", map[string]string{"username": "admin", "password": credentials["rotated Prism password"]})
-	says("1 clusters")
+	x.accountSays("right", "distributed to 1 clusters")
+	give("rotated Prism password")
+	x.accountSays("not valid yet", "not proved", "every cluster keeps")
+	if err := x.prism.prism.SetPassword(prismUser, credentials["rotated Prism password"]); err != nil {
+		x.T.Fatal(err)
+	}
+	x.accountSays("rotated", "distributed to 1 clusters")
 }
 
 // panics has a reconcile panic while it holds the credentials of its repository.
