@@ -50,7 +50,7 @@ image-push: need ## Push that image: IMAGE=registry.example.com/refract[:tag].
 SIZES ?= 1,10,100,500
 .PHONY: bench
 bench: need-cc ## Measure what Refract costs and print the table of docs/cost.md; takes half an hour or more (SIZES=1,10,100).
-	cd test/bench && REFRACT_BENCH=$(SIZES) go test -count=1 -timeout 3h .
+	cd test/bench && GOGC=100 REFRACT_BENCH=$(SIZES) go test -count=1 -timeout 3h .
 
 .PHONY: fuzz
 fuzz: need ## Run each fuzz target for 30 s (FUZZTIME).
