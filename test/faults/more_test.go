@@ -120,7 +120,7 @@ func readersTrouble(t *testing.T) {
 		fault simulator.Fault
 		says  string
 	}{
-		"WebPage":        {simulator.Fault{Effect: simulator.EffectHTML}, "text/html"},
+		"WebPage":        {simulator.Fault{Effect: simulator.EffectHTML, Status: http.StatusOK}, "text/html"},
 		"NoJSON":         {simulator.Fault{Effect: simulator.EffectNotJSON}, "JSON"},
 		"Throttled":      {failing(http.StatusTooManyRequests), "too many requests"},
 		"ConnectionLost": {simulator.Fault{Effect: simulator.EffectDrop}, ""},
