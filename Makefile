@@ -50,7 +50,12 @@ image-push: need ## Push that image: IMAGE=registry.example.com/refract[:tag].
 SIZES ?= 1,10,100,500
 .PHONY: bench
 bench: need-cc ## Measure what Refract costs and print the table of docs/cost.md; takes half an hour or more (SIZES=1,10,100).
-	cd test/bench && REFRACT_BENCH=$(SIZES) go test -count=1 -timeout 3h .
+	cd test/bench && GOGC=100 REFRACT_BENCH=$(SIZES) go test -count=1 -timeout 3h .
+
+SOAK ?= 50
+.PHONY: soak
+soak: need-cc ## Change the VMs of 50 clusters at random behind everybody's back (SOAK); each change must be found, and none invented.
+	REFRACT_SOAK=$(SOAK) go test -vet=off -count=1 -v -timeout 2h ./test/soak
 
 .PHONY: fuzz
 fuzz: need ## Run each fuzz target for 30 s (FUZZTIME).

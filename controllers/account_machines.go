@@ -43,9 +43,7 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 	}
 	if before.inventory == nil {
 		r.machines.keep(account, now) // what machines were at work before is not known: the next reading tells
-		for _, c := range clusters {
-			r.tell(client.ObjectKeyFromObject(c)) // it may wait for what Prism Central holds
-		}
+		r.tellAll(clusters)           // they may wait for what Prism Central holds
 		return nil
 	}
 	var suspects []string
@@ -56,12 +54,7 @@ func (r *AccountReconciler) compare(ctx context.Context, a *v1alpha1.CloudAccoun
 		}
 		found, doubtful := sift(drift.Compare(in), known.gone, before.strangers, now.strangers)
 		if known.gone == nil {
-			suspects = slices.Concat(suspects, doubtful)
-			for _, id := range drift.Suspects(in) {
-				if !now.gone[id] {
-					suspects = append(suspects, id)
-				}
-			}
+			suspects = slices.Concat(suspects, doubtful, unasked(drift.Suspects(in), now.gone))
 		}
 		news, lasting := r.machines.put(client.ObjectKeyFromObject(c), inventory, found)
 		if news {
@@ -81,6 +74,17 @@ func joined(a, b map[string]bool) map[string]bool {
 	all := maps.Clone(b)
 	maps.Copy(all, a)
 	return all
+}
+
+func (r *AccountReconciler) tellAll(clusters []*v1alpha1.NutanixClusterSpec) {
+	for _, c := range clusters {
+		r.tell(client.ObjectKeyFromObject(c))
+	}
+}
+
+// unasked are the suspects that are not known to be gone.
+func unasked(suspects []string, gone map[string]bool) []string {
+	return slices.DeleteFunc(suspects, func(id string) bool { return gone[id] })
 }
 
 // sift takes out VMs that seem to be nobody's and have not been looked at yet: those are doubtful. Ones that were found

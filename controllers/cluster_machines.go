@@ -37,14 +37,25 @@ func inWords(f v1alpha1.DriftFinding) string {
 	return fmt.Sprintf("%s is %s and should be %s", strings.TrimSpace(f.Object+" "+f.Field), orNothing(f.Found), orNothing(f.Wanted))
 }
 
-// announceMachines tells in events which virtual machines have come to differ.
+// announceMachines tells in one event which virtual machines have come to differ: Kubernetes drops events of an object
+// that come in great numbers.
 func (r *ClusterReconciler) announceMachines(before, after *v1alpha1.NutanixClusterSpec) {
+	const told = 5
+	var news []string
 	for _, f := range after.Status.Drift {
 		known := func(g v1alpha1.DriftFinding) bool { return g.Object == f.Object && g.Field == f.Field }
 		if aboutVM(f) && !slices.ContainsFunc(before.Status.Drift, known) {
-			r.Recorder.Event(after, corev1.EventTypeWarning, "MachineDrifted", inWords(f))
+			news = append(news, inWords(f))
 		}
 	}
+	if len(news) == 0 {
+		return
+	}
+	text := strings.Join(news[:min(len(news), told)], "; ")
+	if more := len(news) - told; more > 0 {
+		text += fmt.Sprintf("; and %d more, see status.drift", more)
+	}
+	r.Recorder.Event(after, corev1.EventTypeWarning, "MachineDrifted", text)
 }
 
 func aboutVM(f v1alpha1.DriftFinding) bool { return strings.HasPrefix(f.Object, virtualMachine) }

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	goyaml "go.yaml.in/yaml/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 )
@@ -90,7 +90,7 @@ type document struct {
 func documents(objects []*unstructured.Unstructured) ([]document, error) {
 	out := make([]document, len(objects))
 	for i, o := range objects {
-		text, err := yaml.Marshal(o.Object) // sorts keys
+		text, err := goyaml.Marshal(o.Object) // sorts keys; what sigs.k8s.io/yaml ends with, without its way through JSON
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", describe(o), err)
 		}

@@ -21,7 +21,6 @@ const (
 	conditionFailed     = "Failed"
 	conditionAdopted    = "Adopted"
 	conditionNoVM       = "NoVM"
-	conditionUnstarted  = "Unstarted"
 )
 
 // restartCAPX is the command that has CAPX drop what it waits for without end: tasks that were cancelled or suspended, or
@@ -81,9 +80,9 @@ func adoption(o *unstructured.Unstructured) *Problem {
 	}
 }
 
-// silent tells of a VM that is to be created or started, with all there that CAPX needs, and CAPX says nothing: it waits
-// for a task that never ends, or, in newer versions, starts a failed creation again and again and keeps the reason to its
-// log. Nil when a condition says more.
+// silent tells of a VM that is to be created, with all there that CAPX needs, and CAPX says nothing: it waits for a task
+// that never ends, which may be that of the start, since it notes the VM only after that; or, in newer versions, it starts
+// a failed creation again and again and keeps the reason to its log. Nil when a condition says more.
 func (o observed) silent(vm *unstructured.Unstructured) *Problem {
 	if vm.GetKind() != infraMachineKind.Kind {
 		return nil
@@ -91,7 +90,7 @@ func (o observed) silent(vm *unstructured.Unstructured) *Problem {
 	m := o.machineOf(vm)
 	ready, _, _ := unstructured.NestedBool(vm.Object, "status", "ready")
 	switch {
-	case m == nil, ready, vm.GetDeletionTimestamp() != nil, !m.DeletionTimestamp.IsZero():
+	case m == nil, ready, stringAt(vm, "status", "vmUUID") != "", vm.GetDeletionTimestamp() != nil, !m.DeletionTimestamp.IsZero():
 		return nil
 	case m.Spec.Bootstrap.DataSecretName == nil, !o.infraProvisioned():
 		return nil
@@ -101,19 +100,9 @@ func (o observed) silent(vm *unstructured.Unstructured) *Problem {
 	if p != nil && !waitsForOthers(*p) {
 		return nil
 	}
-	id := stringAt(vm, "status", "vmUUID")
-	if id == "" {
-		return &Problem{
-			Object: plan.RefOf(vm), Condition: conditionNoVM, Reason: "NotCreated",
-			Message: "CAPX has all that it needs to create the VM and has not got one, and does not say why",
-		}
-	}
-	if provisioned := condition(vm, vmProvisioned); provisioned != nil && provisioned.Status == metav1.ConditionTrue {
-		return nil
-	}
 	return &Problem{
-		Object: plan.RefOf(vm), Condition: conditionUnstarted, Reason: "NotPoweredOn",
-		Message: "CAPX created the VM " + id + " and waits until it has been switched on",
+		Object: plan.RefOf(vm), Condition: conditionNoVM, Reason: "NotCreated",
+		Message: "CAPX has all that it needs to create the VM and has not noted one, and does not say why",
 	}
 }
 
@@ -148,10 +137,7 @@ func (o observed) help(p Problem) string {
 	case p.Condition == conditionNoVM:
 		return fmt.Sprintf("Look in Prism Central how the last task about VM %[1]s ended. Failed, or there is none: CAPX tries again and again, "+
 			"and its log says why: `kubectl logs deployment/capx-controller-manager -n capx-system | grep %[1]s`; mend the cause, and it goes on by itself. "+
-			"Cancelled, suspended, or failed without a reason: CAPX waits for it without end; %[2]s has it begin anew, best while it creates no other VM", p.Machine, restartCAPX)
-	case p.Condition == conditionUnstarted:
-		return fmt.Sprintf("Look in Prism Central how the last task about VM %s ended. Cancelled, suspended, or failed without a reason: CAPX waits for it without end. "+
-			"%s, best while it creates no other VM, and %s: %s", p.Machine, restartCAPX, remove, replaced(p.Owner))
+			"Cancelled, suspended, or failed without a reason: CAPX waits for it without end; %[2]s has it begin anew, best while it creates no other VM: one that is there by then it takes over, which is told", p.Machine, restartCAPX)
 	case p.Condition == vmAddressesAssigned:
 		return fmt.Sprintf("See in Prism Central whether VM %s is on and whether its subnet gives out addresses; CAPX goes on by itself", p.Machine)
 	}
@@ -212,12 +198,12 @@ func ownerOf(m *clusterv1.Machine) string {
 	return ""
 }
 
-// Silent are the Machines, and so VMs, by name, whose creation or start fails without a word in any object. Prism
+// Silent are the Machines, and so VMs, by name, whose creation fails without a word in any object. Prism
 // Central's tasks may know more; see [Health.Explain].
 func (h Health) Silent() []string {
 	var names []string
 	for _, p := range h.Stuck {
-		if p.Condition == conditionNoVM || p.Condition == conditionUnstarted {
+		if p.Condition == conditionNoVM {
 			names = append(names, p.Machine)
 		}
 	}

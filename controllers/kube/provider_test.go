@@ -68,15 +68,6 @@ status:
   v1beta2:
     conditions:
     - {message: "", reason: BootstrapDataNotReady, status: "False", type: VMProvisioned}`
-	// While CAPX waits for the task that switches the VM on.
-	notStarted = `
-metadata: {name: c-workers-x7k2p, namespace: clusters}
-spec: {providerID: "nutanix://a4313757-5399-4cbc-8249-9f395495c577"}
-status:
-  v1beta2:
-    conditions:
-    - {message: "", reason: BootstrapDataNotReady, status: "False", type: VMProvisioned}
-  vmUUID: a4313757-5399-4cbc-8249-9f395495c577`
 	badCredentials = `
 kind: NutanixCluster
 metadata: {name: c, namespace: clusters}
@@ -149,13 +140,6 @@ func TestProviderTroubleIsExplained(t *testing.T) {
 		"FailedCreationIsRepeated": {
 			reason: "the condition is left from before the bootstrap data came", status: leftFromBefore, silent: []string{"c-workers-x7k2p"},
 			says: []string{prefix + "NoVM (NotCreated)", "again and again", "kubectl logs deployment/capx-controller-manager", "kubectl rollout restart"},
-		},
-		"StartThatNeverEnds": {
-			reason: "the condition is left from before the VM was made", status: notStarted, silent: []string{"c-workers-x7k2p"},
-			says: []string{
-				prefix + "Unstarted (NotPoweredOn)", "created the VM a4313757-5399-4cbc-8249-9f395495c577", "kubectl rollout restart",
-				"`kubectl delete machine c-workers-x7k2p -n clusters`: MachineDeployment/c-workers makes a new one",
-			},
 		},
 		"NothingSaidYet": {
 			reason: "as above, without any status", silent: []string{"c-workers-x7k2p"},

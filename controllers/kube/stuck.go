@@ -23,8 +23,7 @@ type Problem struct {
 	// Owner of that Machine, such as "MachineDeployment/edge-01-workers"; empty when it has none.
 	Owner string
 	// Condition type; "Paused" for an object that is paused by annotation, "Failed" for one that CAPX has given up,
-	// "Adopted" for a VM that CAPX found under the Machine's name, "NoVM" for a creation that fails without a word,
-	// "Unstarted" for a VM whose start does.
+	// "Adopted" for a VM that CAPX found under the Machine's name, "NoVM" for a creation that fails without a word.
 	Condition string
 	// Reason in the controller's words, or ours where it has none.
 	Reason string

@@ -7,15 +7,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/test/controlplane"
 	"github.com/refract-dev/refract/test/prismsim/simulator"
 	"github.com/refract-dev/refract/test/rig"
 )
@@ -24,6 +27,8 @@ import (
 type stage struct {
 	*rig.Scene
 	rules []*simulator.Rule
+	// message is what was told of it.
+	message string
 }
 
 const password = "faults/4u" //nolint:gosec // of a simulator on the loopback network
@@ -33,17 +38,28 @@ func newStage(t *testing.T, cluster string) *stage {
 	s := &stage{Scene: shared.NewScene(t, cluster)}
 	s.World.Prism.Server.SetUser(simulator.User{Name: cluster, Password: password})
 	s.Secret(cluster+"-credentials", map[string]string{"username": cluster, "password": password})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the account says %+v", s.account().Status)
+		}
+	})
 	return s
 }
 
 // as goes on with the cluster in another test.
 func (s *stage) as(t *testing.T) *stage {
-	if s == nil {
-		return nil
-	}
 	scene := *s.Scene
 	scene.T = t
-	return &stage{Scene: &scene, rules: s.rules}
+	return &stage{Scene: &scene, message: s.message}
+}
+
+// account is the cluster's, as it says it is.
+func (s *stage) account() *v1alpha1.CloudAccount {
+	a := &v1alpha1.CloudAccount{}
+	if err := s.Client.Get(context.WithoutCancel(s.T.Context()), client.ObjectKey{Namespace: s.Namespace, Name: s.Namespace}, a); err != nil {
+		s.T.Error(err)
+	}
+	return a
 }
 
 // let has something go wrong from now on.
@@ -73,6 +89,7 @@ func (s *stage) mend() {
 	for _, rule := range s.rules {
 		rule.Remove()
 	}
+	s.rules = nil
 }
 
 // declare has a Fleet make the cluster.
@@ -120,13 +137,19 @@ func (s *stage) told(words ...string) string {
 // alarms are the events that say that CAPX gave something up or got it wrong.
 func (s *stage) alarms() []string {
 	s.T.Helper()
-	events := &corev1.EventList{}
-	if err := s.Client.List(s.T.Context(), events, client.InNamespace(s.Namespace)); err != nil {
+	return slices.DeleteFunc(s.events(v1alpha1.RolloutStuckReason), func(message string) bool { return strings.HasPrefix(message, "no progress") })
+}
+
+// events are the messages of the events with a reason.
+func (s *stage) events(reason string) []string {
+	s.T.Helper()
+	list := &corev1.EventList{}
+	if err := s.Client.List(s.T.Context(), list, client.InNamespace(s.Namespace)); err != nil {
 		s.T.Fatal(err)
 	}
 	var found []string
-	for _, e := range events.Items {
-		if e.Reason == v1alpha1.RolloutStuckReason && !strings.HasPrefix(e.Message, "no progress") {
+	for _, e := range list.Items {
+		if e.Reason == reason {
 			found = append(found, e.Message)
 		}
 	}
@@ -149,15 +172,18 @@ func (s *stage) machine(of string) string {
 	return name
 }
 
-// vms are the cluster's own, by name.
-func (s *stage) vms() map[string]simulator.VM {
-	found := map[string]simulator.VM{}
+// oneVM fails unless the cluster has one VM: those of machines that were given up are gone.
+func (s *stage) oneVM() {
+	s.T.Helper()
+	var found []string
 	for _, vm := range s.World.Prism.Server.VMs() {
 		if strings.HasPrefix(vm.Name, s.Namespace+"-") {
-			found[vm.Name] = vm
+			found = append(found, vm.Name)
 		}
 	}
-	return found
+	if len(found) != 1 {
+		s.T.Errorf("VMs %q, want one", found)
+	}
 }
 
 var quoted = regexp.MustCompile("`(kubectl [^`]*)`")
@@ -188,6 +214,35 @@ func (s *stage) run(command string) {
 		s.T.Fatalf("%s: %v: %s", command, err, out)
 	}
 	s.T.Logf("%s: %s", command, out)
+}
+
+// restart runs the command of a message that restarts CAPX, and does to its process what the controller of Deployments
+// would do.
+func (s *stage) restart(message string) {
+	s.T.Helper()
+	const namespace, name = "capx-system", "capx-controller-manager"
+	labels := map[string]string{"control-plane": name}
+	s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	s.Create(&appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "capx"}}},
+			},
+		},
+	})
+	told := commands(message)
+	i := slices.IndexFunc(told, func(c string) bool { return strings.Contains(c, "rollout restart") })
+	if i < 0 {
+		s.T.Fatalf("%q restart nothing", told)
+	}
+	s.run(told[i])
+	s.World.StopManager(controlplane.CAPX)
+	if err := s.World.StartManager(s.T.Context(), controlplane.CAPX); err != nil {
+		s.T.Fatal(err)
+	}
 }
 
 func messageOf(o rig.Conditioned, condition string) string {

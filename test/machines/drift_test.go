@@ -174,14 +174,16 @@ func (s *site) silent(change func()) {
 
 // nothing does what is no drift of this cluster.
 func nothing(t *testing.T, s *site) {
+	t.Helper()
 	vm := s.vm("general")
-	add := func(t *testing.T, s *site, made simulator.VM) {
-		t.Helper()
-		s.silent(func() { s.add(made) })
-		s.remove(made.Name)
+	foreign := func(name string) func(*site) {
+		return func(s *site) {
+			s.silent(func() { s.add(copied(vm, name)) })
+			s.remove(name)
+		}
 	}
-	for name, run := range map[string]func(*testing.T, *site){
-		"HiddenFromAList": func(_ *testing.T, s *site) {
+	for name, run := range map[string]func(*site){
+		"HiddenFromAList": func(s *site) {
 			s.silent(func() {
 				rule, err := s.World.Prism.Server.AddFault(simulator.Fault{Path: seen.VMList, VM: vm.Name, Effect: simulator.EffectHide, Times: 2})
 				if err != nil {
@@ -192,14 +194,14 @@ func nothing(t *testing.T, s *site) {
 				}
 			})
 		},
-		"MoreCategories": func(_ *testing.T, s *site) {
+		"MoreCategories": func(s *site) {
 			s.silent(func() { s.edit(vm.ExtID, func(vm *simulator.VM) { category(vm, "", "Team=Platform") }) })
 			s.edit(vm.ExtID, func(vm *simulator.VM) { category(vm, "Team=Platform") })
 		},
-		"WorkerOfASameNamedCluster":       func(t *testing.T, s *site) { add(t, s, copied(vm, aged+"-general-zzzzz-zzzzz")) },
-		"ControlPlaneOfASameNamedCluster": func(t *testing.T, s *site) { add(t, s, copied(vm, aged+"-kcp-zzzzz")) },
+		"WorkerOfASameNamedCluster":       foreign(aged + "-general-zzzzz-zzzzz"),
+		"ControlPlaneOfASameNamedCluster": foreign(aged + "-kcp-zzzzz"),
 	} {
-		t.Run(name, func(t *testing.T) { run(t, s.in(t)) })
+		t.Run(name, func(t *testing.T) { run(s.in(t)) })
 	}
 }
 

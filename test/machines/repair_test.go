@@ -76,7 +76,7 @@ func leftAlone(t *testing.T, s *site) {
 		}
 		return fmt.Errorf("%v", conditions)
 	})
-	seen.Readings(s.Scene, 2) // the machines are looked at at each reading
+	seen.Readings(s.Scene, 2) // each takes notice of the machines
 	for _, vm := range []simulator.VM{kcp, bare} {
 		s.edit(vm.ExtID, func(vm *simulator.VM) { vm.PowerState = simulator.PowerOff })
 	}

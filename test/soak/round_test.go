@@ -89,7 +89,7 @@ func (s *soak) change(p picked) event {
 	e.finding.Cluster = p.cluster
 	s.expected[e.finding] = true
 	e.shown, _ = s.log.Times(e.finding)
-	e.at = time.Now() //nolint:forbidigo // what is measured
+	e.at = time.Now()
 	if err := e.kind.do(s, p); err != nil {
 		s.T.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("to repeat this, set REFRACT_SOAK_SEED=%d", seed)
 	scene := shared.NewScene(t, "soak")
 	s := &soak{
-		Scene: scene, log: seen.Watch(scene), random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // to be repeated
+		Scene: scene, log: seen.Watch(scene), random: rand.New(rand.NewPCG(seed, 0)),
 		policies: map[string]string{}, expected: map[seen.Finding]bool{}, figures: &figures{interval: size.interval},
 	}
 	s.start()
