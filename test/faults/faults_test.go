@@ -226,7 +226,7 @@ func TestFaults(t *testing.T) {
 	for name, s := range hung {
 		tests[name] = func(t *testing.T) {
 			one := s.as(t)
-			one.let(trials[name].faults...)
+			one.suffer(name)
 			one.declare(0, "")
 			s.message = one.told(trials[name].says...)
 			one.struck()
@@ -255,11 +255,18 @@ func named(end ending) []string {
 	return names
 }
 
+// suffer lets a trial begin.
+func (s *stage) suffer(name string) {
+	s.T.Helper()
+	s.T.Logf("%s: CAPX %s", name, trials[name].capx)
+	s.let(trials[name].faults...)
+}
+
 // allUnseen lets everything happen to one cluster that nobody has to know of.
 func allUnseen(t *testing.T) {
 	s := newStage(t, "unseen")
 	for _, name := range named(unseen) {
-		s.let(trials[name].faults...)
+		s.suffer(name)
 	}
 	s.declare(0, "")
 	s.ready()
@@ -273,7 +280,7 @@ func allUnseen(t *testing.T) {
 // passes lets one thing happen until it is told: once it is over, the same machine comes up.
 func passes(t *testing.T, name string) {
 	s := newStage(t, strings.ToLower(name))
-	s.let(trials[name].faults...)
+	s.suffer(name)
 	s.declare(0, "")
 	s.told(trials[name].says...)
 	s.struck()
@@ -290,14 +297,14 @@ func passes(t *testing.T, name string) {
 // for the next, and after the last the cluster comes up.
 func givenUp(t *testing.T, names []string) {
 	s := newStage(t, "givenup")
-	s.let(trials[names[0]].faults...)
+	s.suffer(names[0])
 	s.declare(0, "")
 	for i, name := range names {
 		message := s.told(trials[name].says...)
 		s.struck()
 		s.mend()
 		if i+1 < len(names) {
-			s.let(trials[names[i+1]].faults...)
+			s.suffer(names[i+1])
 		}
 		first := s.machine("kcp")
 		s.run(only(t, commands(message)))

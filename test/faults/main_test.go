@@ -33,7 +33,7 @@ const (
 	// stuckAfter is longer than the real controllers are silent on a busy machine while all is well.
 	stuckAfter = 20 * time.Second
 	// patience bounds how long they may take for one change there.
-	patience = 3 * time.Minute
+	patience = 5 * time.Minute
 )
 
 // Where machines are: farElement is that of the failure domain, narrowSubnet has one address to begin with.
