@@ -16,7 +16,7 @@ import (
 )
 
 // freshInventory is how old an inventory may be for a check to fail by it without having it read again.
-const freshInventory = 5 * time.Second
+const freshInventory = 30 * time.Second
 
 // preflight asks, before a plan is applied that makes machines, whether they can come up. While Prism Central cannot be
 // asked, such a plan waits where existence is enforced: CAPX gives a machine up for good when one lookup of a Prism
@@ -73,13 +73,13 @@ func (r *ClusterReconciler) judge(v *view, account client.ObjectKey, modes v1alp
 	switch {
 	case holds != nil:
 		reason := v1alpha1.PreflightFailedReason
-		if holds.Verdict == preflight.Short {
+		if holds.Class == preflight.Capacity {
 			reason = v1alpha1.CapacityShortReason
 		}
 		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionFalse, reason, v.placed(holds))
 		r.sites.refresh(account, freshInventory)
 		return stall(reason, "nothing is applied: %s", v.placed(holds))
-	case warns != nil && warns.Verdict == preflight.Short:
+	case warns != nil && warns.Class == preflight.Capacity:
 		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.CapacityShortReason, v.placed(warns))
 	case warns != nil:
 		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightWarnedReason, v.placed(warns))

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -211,7 +212,25 @@ type visit struct {
 	account client.ObjectKey
 	door    *prism.Door
 	token   string // that the door was opened with
+	// refused says until when a password that was refused is not tried again, by token: users are locked for less.
+	refused map[string]time.Time
 }
+
+// refusedPause is how many intervals pass before a refused password is tried again.
+const refusedPause = 5
+
+// refuse notes that a password was refused, if that is what an error says.
+func (v *visit) refuse(token string, err error) {
+	if e := new(prism.Error); !errors.As(err, &e) || e.Reason != prism.AuthenticationFailed {
+		return
+	}
+	if v.refused == nil {
+		v.refused = map[string]time.Time{}
+	}
+	v.refused[token] = v.sites.now().Add(refusedPause * v.sites.interval)
+}
+
+func (v *visit) mayTry(token string) bool { return !v.sites.now().Before(v.refused[token]) }
 
 func (v *visit) close() {
 	if v.door != nil {
@@ -222,13 +241,14 @@ func (v *visit) close() {
 // look proves what is wanted, if it is new or failed before, and reads the inventory. It says whether all is well.
 func (v *visit) look(ctx context.Context) bool {
 	proved := v.prove(ctx)
-	if v.door == nil {
-		return proved
+	if v.door == nil || !v.mayTry(v.token) {
+		return proved && v.door == nil
 	}
 	inventory := v.door.Inventory(ctx)
 	var lost error
 	if !inventory.Knows(site.PartElements) {
 		_, lost = v.door.Prove(ctx) // says why in a word
+		v.refuse(v.token, lost)
 	}
 	if ctx.Err() != nil {
 		return false
@@ -244,6 +264,9 @@ func (v *visit) prove(ctx context.Context) bool {
 	v.keeper.mu.Unlock()
 	if token == "" || token == v.token {
 		return true
+	}
+	if !v.mayTry(token) {
+		return false
 	}
 	options := v.sites.options
 	options.Observe = v.sites.observe(v.account)
@@ -261,6 +284,7 @@ func (v *visit) prove(ctx context.Context) bool {
 		return false
 	}
 	if err != nil {
+		v.refuse(token, err)
 		v.note(func(s *sight) { s.tried, s.err = token, err })
 		return false
 	}
