@@ -218,13 +218,14 @@ func TestFaults(t *testing.T) {
 	}
 	tests := map[string]func(*testing.T){
 		"Unseen": allUnseen, "ForeignVM": foreignVM, "ElementAway": elementAway, "AddressesExhausted": addressesExhausted, "Reader": readersTrouble,
-		"GivenUp": func(t *testing.T) { givenUp(t, named(byCommand)) },
+		"GivenUp": func(t *testing.T) { t.Helper(); givenUp(t, named(byCommand)) },
 	}
 	for _, name := range named(byItself) {
-		tests[name] = func(t *testing.T) { passes(t, name) }
+		tests[name] = func(t *testing.T) { t.Helper(); passes(t, name) }
 	}
 	for name, s := range hung {
 		tests[name] = func(t *testing.T) {
+			t.Helper()
 			one := s.as(t)
 			one.suffer(name)
 			one.declare(0, "")
@@ -331,10 +332,10 @@ func afterRestart(t *testing.T, hung map[string]*stage) {
 		s.restart(s.message)
 		break
 	}
-	for name, s := range hung {
+	for name, at := range hung {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := s.as(t)
+			s := at.as(t)
 			if name == startCanceled {
 				// The VM is there, and CAPX had not noted it.
 				told := commands(s.told(failed, "has Adopted (NameTaken)", "Made for this Machine (category KubernetesClusterName: {cluster})"))

@@ -105,17 +105,17 @@ func addressesExhausted(t *testing.T) {
 
 // What goes wrong once a cluster is up is Refract's own reader's to bear: it says so of the account, and nothing of VMs.
 func readersTrouble(t *testing.T) {
-	s := newStage(t, reader)
+	at := newStage(t, reader)
 	for i := range 110 { // more than a page
-		_, err := s.World.Prism.Server.AddVM(simulator.VM{
+		_, err := at.World.Prism.Server.AddVM(simulator.VM{
 			Name: filler(i), PrismElement: farElement, Sockets: 1, CoresPerSocket: 1, MemoryBytes: 1 << 30,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.declare(0, "")
-	s.ready()
+	at.declare(0, "")
+	at.ready()
 	for name, trouble := range map[string]struct {
 		fault simulator.Fault
 		says  string
@@ -127,7 +127,7 @@ func readersTrouble(t *testing.T) {
 		"Broken":         {simulator.Fault{Effect: simulator.EffectError, Status: http.StatusInternalServerError}, "Internal Server Error"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := s.as(t)
+			s := at.as(t)
 			s.let(anything(trouble.fault))
 			s.unknown(true, trouble.says)
 			s.mend()
@@ -135,7 +135,7 @@ func readersTrouble(t *testing.T) {
 		})
 	}
 	t.Run("ListsThatMove", func(t *testing.T) {
-		s := s.as(t)
+		s := at.as(t)
 		own := s.machine("kcp")
 		for i := range 3 {
 			s.let(listing(simulator.Fault{Effect: simulator.EffectVanish, VM: filler(i), Times: 1}))

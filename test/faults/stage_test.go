@@ -31,7 +31,7 @@ type stage struct {
 	message string
 }
 
-const password = "faults/4u" //nolint:gosec // of a simulator on the loopback network
+const password = "faults/4u"
 
 func newStage(t *testing.T, cluster string) *stage {
 	t.Helper()
@@ -104,9 +104,9 @@ func (s *stage) declare(workers int, domain string) {
 }
 
 // ready waits until the cluster is up.
-func (s *stage) ready() *v1alpha1.NutanixClusterSpec {
+func (s *stage) ready() {
 	s.T.Helper()
-	return s.ClusterHas(s.Namespace, v1alpha1.ReadyCondition, metav1.ConditionTrue, "", patience)
+	s.ClusterHas(s.Namespace, v1alpha1.ReadyCondition, metav1.ConditionTrue, "", patience)
 }
 
 // told waits until the cluster says that it is stuck, in these words, in which {cluster} stands for its name. It returns
@@ -206,7 +206,7 @@ func (s *stage) run(command string) {
 	if err := os.Symlink(s.World.Kubectl, filepath.Join(bin, "kubectl")); err != nil {
 		s.T.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", command) //nolint:gosec // what our own message says
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "KUBECONFIG="+s.World.Kubeconfig)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()

@@ -324,6 +324,8 @@ func refused(t *testing.T, s *hand.Scene, digest string) {
 func stuck(t *testing.T, s *hand.Scene, c rig.Cluster) {
 	t.Helper()
 	s.FleetHas("production", v1alpha1.ReadyCondition, metav1.ConditionTrue, "", hand.Soon)
+	// Else preflight would hold it.
+	s.Kubectl("patch", "fleet", "production", "--type=merge", "-p", `{"spec":{"preflight":{"existence":"Off"}}}`)
 	before := s.Machines(cluster)
 	profile := rig.Profile("1.0.1", "v1.33.4")
 	profile = strings.Replace(profile, "ubuntu-24.04-kube-v1.33.4", "no-such-image", 1)
