@@ -148,10 +148,10 @@ func readersTrouble(t *testing.T) {
 		}
 		s.unknown(false, "")
 	})
-	if drifted := s.events("MachineDrifted"); len(drifted) > 0 {
+	if drifted := at.events("MachineDrifted"); len(drifted) > 0 {
 		t.Errorf("false findings: %q", drifted)
 	}
-	s.ready()
+	at.ready()
 }
 
 func filler(i int) string { return fmt.Sprintf("filler-%03d", i) }
