@@ -265,6 +265,7 @@ func (s *stage) suffer(name string) {
 
 // allUnseen lets everything happen to one cluster that nobody has to know of.
 func allUnseen(t *testing.T) {
+	t.Helper()
 	s := newStage(t, "unseen")
 	for _, name := range named(unseen) {
 		s.suffer(name)
@@ -280,6 +281,7 @@ func allUnseen(t *testing.T) {
 
 // passes lets one thing happen until it is told: once it is over, the same machine comes up.
 func passes(t *testing.T, name string) {
+	t.Helper()
 	s := newStage(t, strings.ToLower(name))
 	s.suffer(name)
 	s.declare(0, "")
@@ -297,6 +299,7 @@ func passes(t *testing.T, name string) {
 // givenUp lets one machine after the other be given up, each for another reason: the command in each message makes way
 // for the next, and after the last the cluster comes up.
 func givenUp(t *testing.T, names []string) {
+	t.Helper()
 	s := newStage(t, "givenup")
 	s.suffer(names[0])
 	s.declare(0, "")
