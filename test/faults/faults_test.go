@@ -331,6 +331,7 @@ func only(t *testing.T, commands []string) string {
 // afterRestart runs the command that restarts CAPX, once for all that it hangs in: whatever else is being made at that
 // moment may suffer, as the message says.
 func afterRestart(t *testing.T, hung map[string]*stage) {
+	t.Helper()
 	for _, s := range hung {
 		s.restart(s.message)
 		break

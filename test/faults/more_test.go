@@ -31,6 +31,7 @@ func held(cluster string) simulator.Fault {
 
 // A VM of the Machine's name is there before CAPX makes it: CAPX takes that, and would delete it with the Machine.
 func foreignVM(t *testing.T) {
+	t.Helper()
 	s := newStage(t, adopted)
 	s.let(held)
 	s.declare(1, "")
@@ -65,6 +66,7 @@ func foreignVM(t *testing.T) {
 
 // A Prism Element goes away between the checks and the creation of a machine in a failure domain of it.
 func elementAway(t *testing.T) {
+	t.Helper()
 	s := newStage(t, unreachable)
 	s.let(held)
 	s.declare(1, "rack-a")
@@ -84,6 +86,7 @@ func elementAway(t *testing.T) {
 
 // A subnet has one address left for two machines: it is said before, and the machine that gets none is given up.
 func addressesExhausted(t *testing.T) {
+	t.Helper()
 	s := newStage(t, exhausted)
 	pool := func(last byte) {
 		err := s.World.Prism.Server.EditModel(func(m *simulator.Model) {
@@ -105,6 +108,7 @@ func addressesExhausted(t *testing.T) {
 
 // What goes wrong once a cluster is up is Refract's own reader's to bear: it says so of the account, and nothing of VMs.
 func readersTrouble(t *testing.T) {
+	t.Helper()
 	at := newStage(t, reader)
 	for i := range 110 { // more than a page
 		_, err := at.World.Prism.Server.AddVM(simulator.VM{
