@@ -48,6 +48,7 @@ func newStage(t *testing.T, cluster string) *stage {
 
 // as goes on with the cluster in another test.
 func (s *stage) as(t *testing.T) *stage {
+	t.Helper()
 	scene := *s.Scene
 	scene.T = t
 	return &stage{Scene: &scene, message: s.message}
