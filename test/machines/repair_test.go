@@ -20,6 +20,7 @@ const remediate = "cluster.x-k8s.io/remediate-machine"
 
 // repair shows what is repaired, what is not, and when not.
 func repair(t *testing.T, s *site) {
+	t.Helper()
 	s.drift(v1alpha1.DriftRepair, "")
 	t.Run("PowerAndCategories", func(t *testing.T) { repaired(t, s.in(t)) })
 	t.Run("LeftAlone", func(t *testing.T) { leftAlone(t, s.in(t)) })
@@ -28,6 +29,7 @@ func repair(t *testing.T, s *site) {
 
 // repaired has a VM switched off and another one lose a category: both are shown, and put right.
 func repaired(t *testing.T, s *site) {
+	t.Helper()
 	off, bare := s.vm("general"), s.vm("kcp")
 	was := s.repairs()
 	s.edit(off.ExtID, func(vm *simulator.VM) { vm.PowerState = simulator.PowerOff })
@@ -64,6 +66,7 @@ func repaired(t *testing.T, s *site) {
 // leftAlone has machines differ that must not be repaired: one that a person keeps, one that a MachineHealthCheck is at
 // work on, all while the cluster is suspended or paused, and what no repair can mend. In the end what may be is.
 func leftAlone(t *testing.T, s *site) {
+	t.Helper()
 	kcp, bare, general := s.vm("kcp"), s.vm("bare"), s.vm("general")
 	s.annotate(bare.Name, v1alpha1.HandsOffAnnotation, `"maintenance"`)
 	s.annotate(kcp.Name, remediate, `""`)
