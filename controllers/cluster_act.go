@@ -26,6 +26,7 @@ func (r *ClusterReconciler) act(ctx context.Context, v *view) error {
 		return err
 	}
 	if v.flow.Plan.Empty() {
+		v.makesNothing()
 		if err := r.keepRendered(ctx, v); err != nil {
 			return err
 		}

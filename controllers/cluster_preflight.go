@@ -31,6 +31,7 @@ func (r *ClusterReconciler) preflight(v *view) error {
 	}
 	coming := v.coming()
 	if len(coming) == 0 {
+		v.makesNothing()
 		return nil
 	}
 	account := client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}
@@ -45,6 +46,16 @@ func (r *ClusterReconciler) preflight(v *view) error {
 		}
 	}
 	return r.judge(v, account, modes, preflight.Check(in))
+}
+
+// makesNothing takes back what was said of a plan that is no more: what is to be done now makes no machine.
+func (v *view) makesNothing() {
+	have := conditionOf(v.cluster, v1alpha1.PreflightPassedCondition)
+	if have == nil || have.Status == metav1.ConditionTrue {
+		return
+	}
+	v.cluster.Status.Preflight = nil
+	set(v.cluster, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightPassedReason, "no machine is to be made")
 }
 
 // judge tells the findings and says whether they hold the change.

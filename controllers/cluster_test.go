@@ -230,3 +230,18 @@ func TestEachWatchIsStartedOnce(t *testing.T) {
 		t.Errorf("started %d and %d times", started[one], started[two])
 	}
 }
+
+// A change that preflight held and that is taken back leaves nothing behind that says so.
+func TestPreflightIsTakenBack(t *testing.T) {
+	v := seen()
+	set(v.cluster, v1alpha1.PreflightPassedCondition, metav1.ConditionFalse, v1alpha1.PreflightFailedReason, "no such image")
+	v.cluster.Status.Preflight = []v1alpha1.PreflightFinding{{Check: "Image", Verdict: v1alpha1.PreflightFailed, Message: "no such image"}}
+	r := operator(stand(t, interceptor.Funcs{}, v.cluster))
+	r.settled.begin(client.ObjectKeyFromObject(v.cluster))
+	if err := r.act(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if !is(v.cluster, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue) || len(v.cluster.Status.Preflight) > 0 {
+		t.Errorf("it still says %+v, %+v", conditionOf(v.cluster, v1alpha1.PreflightPassedCondition), v.cluster.Status.Preflight)
+	}
+}
