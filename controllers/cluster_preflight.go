@@ -24,13 +24,8 @@ const freshInventory = 30 * time.Second
 func (r *ClusterReconciler) preflight(v *view) error {
 	c := v.cluster
 	modes := v.preflightModes()
-	if modes.Existence == v1alpha1.PreflightOff && modes.Capacity == v1alpha1.PreflightOff {
-		c.Status.Preflight = nil
-		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightOffReason, "spec.preflight of the Fleet turns the checks off")
-		return nil
-	}
 	coming := v.coming()
-	if len(coming) == 0 {
+	if len(coming) == 0 || off(modes) {
 		v.makesNothing()
 		return nil
 	}
@@ -48,14 +43,27 @@ func (r *ClusterReconciler) preflight(v *view) error {
 	return r.judge(v, account, modes, preflight.Check(in))
 }
 
-// makesNothing takes back what was said of a plan that is no more: what is to be done now makes no machine.
+// passed is what preflight says when it has nothing to say.
+const passed = "no machine that is to be made lacks anything"
+
+// makesNothing takes back what was said of a plan that is no more: what is to be done now makes no machine, or nobody
+// wants it checked. It says the same as after a check that passed, so that a crash in between makes no difference.
 func (v *view) makesNothing() {
+	reason, message := v1alpha1.PreflightPassedReason, passed
+	if off(v.preflightModes()) {
+		reason, message = v1alpha1.PreflightOffReason, "spec.preflight of the Fleet turns the checks off"
+	}
 	have := conditionOf(v.cluster, v1alpha1.PreflightPassedCondition)
-	if have == nil || have.Status == metav1.ConditionTrue {
+	if have != nil && have.Status == metav1.ConditionTrue && reason == v1alpha1.PreflightPassedReason {
+		set(v.cluster, have.Type, have.Status, have.Reason, have.Message) // stands for this generation, too
 		return
 	}
 	v.cluster.Status.Preflight = nil
-	set(v.cluster, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightPassedReason, "no machine is to be made")
+	set(v.cluster, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, reason, message)
+}
+
+func off(modes v1alpha1.Preflight) bool {
+	return modes.Existence == v1alpha1.PreflightOff && modes.Capacity == v1alpha1.PreflightOff
 }
 
 // judge tells the findings and says whether they hold the change.
@@ -97,7 +105,7 @@ func (r *ClusterReconciler) judge(v *view, account client.ObjectKey, modes v1alp
 	case unknown != nil:
 		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionUnknown, v1alpha1.PreflightUnknownReason, v.placed(unknown))
 	default:
-		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightPassedReason, "what machines need is there")
+		set(c, v1alpha1.PreflightPassedCondition, metav1.ConditionTrue, v1alpha1.PreflightPassedReason, passed)
 	}
 	return nil
 }

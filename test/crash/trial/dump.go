@@ -17,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
 )
 
 // Dump is all that a namespace holds, by kind and name, without what differs between two lives of the same: UIDs,
@@ -61,7 +63,8 @@ func dump(ctx context.Context, client dynamic.Interface, b *births, namespace st
 // digests are the digests of plans, which tell namespaces and some of them times apart, with words for them.
 func digests(o *unstructured.Unstructured) []string {
 	var words []string
-	paths := [][]string{{"status", "plan", "digest"}}
+	// Which version of a Secret credentials are from, each life has a Secret of its own.
+	paths := [][]string{{"status", "plan", "digest"}, {"metadata", "annotations", v1alpha1.CredentialsAnnotation}}
 	for _, entry := range []string{"accepted", "held"} {
 		for _, field := range []string{"id", "digest", "rendered"} {
 			paths = append(paths, []string{"data", entry, field})

@@ -41,7 +41,11 @@ func (x *Trial) Rendered(cluster string, words ...string) Dump {
 
 // ours is the part of an object that Refract writes.
 func ours(o *unstructured.Unstructured) map[string]any {
-	part := map[string]any{"labels": o.GetLabels(), "annotations": o.GetAnnotations()}
+	annotations := o.GetAnnotations()
+	if annotations[v1alpha1.CredentialsAnnotation] != "" {
+		annotations[v1alpha1.CredentialsAnnotation] = "<version>" // each life has a Secret of its own
+	}
+	part := map[string]any{"labels": o.GetLabels(), "annotations": annotations}
 	for key, value := range o.Object {
 		if key != "metadata" && key != "status" {
 			part[key] = value
