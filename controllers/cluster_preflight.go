@@ -54,7 +54,7 @@ func (v *view) makesNothing() {
 		reason, message = v1alpha1.PreflightOffReason, "spec.preflight of the Fleet turns the checks off"
 	}
 	have := conditionOf(v.cluster, v1alpha1.PreflightPassedCondition)
-	if have != nil && have.Status == metav1.ConditionTrue && reason == v1alpha1.PreflightPassedReason {
+	if have != nil && have.Status != metav1.ConditionFalse && reason == v1alpha1.PreflightPassedReason {
 		set(v.cluster, have.Type, have.Status, have.Reason, have.Message) // stands for this generation, too
 		return
 	}

@@ -49,6 +49,7 @@ func TestAccountTells(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, told[name], want[name])
 		}
 	}
+	prism.inventories(s, 3) // what the cluster says of its birth is said by then
 	c := s.Cluster(one.Name)
 	prism.inventories(s, 3)
 	if now := accountSays(s, "pc-east", metav1.ConditionTrue, ""); now.ResourceVersion != a.ResourceVersion {
