@@ -44,7 +44,7 @@ type Options struct {
 	AuditPolicy bool
 	// CRDDirs are directories of CRD files to install.
 	CRDDirs []string
-	// Manifests are files with objects to apply after the CRDs.
+	// Manifests are files with objects to apply after the CRDs. Admission policies among them hold when Start returns.
 	Manifests []string
 	// Model is what Prism Central holds at the start; empty means simulator.DefaultModel.
 	Model simulator.Model
@@ -113,7 +113,13 @@ func (w *World) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.applyFiles(ctx, w.options.Manifests)
+	if len(w.options.Manifests) == 0 {
+		return nil
+	}
+	if err := w.applyFiles(ctx, w.options.Manifests); err != nil {
+		return err
+	}
+	return w.policiesHold(ctx)
 }
 
 // build makes the programs and manifests ready.
