@@ -28,9 +28,13 @@ type FleetSpec struct {
 	// +kubebuilder:default={}
 	// +optional
 	Preflight Preflight `json:"preflight,omitempty"`
-	// review is reserved for plans in pull requests.
+	// review shows in pull requests what a merge would do, and says what that means at the merge. Default: neither.
 	// +optional
 	Review *Review `json:"review,omitempty"`
+	// webhook has the repository read at once when a push or pull request is told, under
+	// /hooks/<namespace>/<name of the Fleet>. Default: it is read at each interval.
+	// +optional
+	Webhook *Webhook `json:"webhook,omitempty"`
 	// verify is reserved for commit signatures.
 	// +optional
 	Verify *Verify `json:"verify,omitempty"`
@@ -115,9 +119,6 @@ type Preflight struct {
 	// +optional
 	Capacity PreflightMode `json:"capacity,omitempty"`
 }
-
-// Review is reserved for plans in pull requests; only the empty form is accepted.
-type Review struct{}
 
 // Verify is reserved for commit signatures; only the empty form is accepted.
 type Verify struct{}
