@@ -6,8 +6,10 @@ import "maps"
 // on the right side of it is accepted.
 func rules() map[string]rule {
 	all := map[string]rule{}
+	fleets := fleetRules()
+	maps.Copy(fleets, reviewRules())
 	for kind, cases := range map[string]map[string]rule{
-		"Fleet": fleetRules(), "CloudAccount": accountRules(), "ClusterProfile": profileRules(), "NutanixClusterSpec": clusterRules(),
+		"Fleet": fleets, "CloudAccount": accountRules(), "ClusterProfile": profileRules(), "NutanixClusterSpec": clusterRules(),
 	} {
 		for name, c := range cases {
 			c.kind = kind
