@@ -43,6 +43,9 @@ type ClusterReport struct {
 	Findings []Finding
 	// Drift that is there now and that the plan is not about: "VM edge-01-kcp-x memory: is 4 GiB, should be 8 GiB".
 	Drift []string
+	// PrismCentral is what the operator saw last there of the cluster, about what was accepted before; nil when there is
+	// nothing to say.
+	PrismCentral *OnPrism
 }
 
 // Finding of preflight.

@@ -3,184 +3,221 @@ package view
 import (
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/plan"
 )
 
-// Text writes plans for people: a summary over all, then each cluster, in it first what touches machines, by control
-// plane and pool, with why. An error is the writer's.
-func Text(w io.Writer, plans ...plan.Plan) error {
-	var b strings.Builder
-	b.WriteString(plan.Summarize(plans) + "\n")
-	for _, p := range plans {
-		if len(p.Changes)+len(p.Foreign) > 0 {
-			writeCluster(&b, p, len(plans) > 1)
-		}
-	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
+// TextOptions of WriteText.
+type TextOptions struct {
+	// Color by SGR sequences. Default: none; the caller knows whether there is a terminal.
+	Color bool
+	// Width in columns that sentences are broken at. 0: they are not.
+	Width int
+	// Full shows each change. Default: long lists and changes that touch no machine fold to counts.
+	Full bool
+}
+
+// What fits on a screen; the rest folds unless TextOptions.Full is set.
+const (
+	foldStopped  = 20  // sentences on what is refused and held
+	foldDetails  = 20  // clusters change by change
+	foldClusters = 100 // clusters in a line each
+	foldChanges  = 12  // changes of one control plane or pool
+	foldQuiet    = 8   // changes that touch no machine
+)
+
+// WriteText writes a report for people: a summary over all with what Prism Central has room for, what is refused and
+// held, then each cluster, the worst first, in it first what touches machines, by control plane and pool, with why.
+// Nothing in it moves a terminal's cursor, and it holds no secret value, not even a digest of one. An error is the
+// writer's.
+func WriteText(w io.Writer, r Report, o TextOptions) error {
+	t := &textView{options: o}
+	t.head(r)
+	t.stopped(r)
+	t.mistakes(r.Mistakes)
+	t.clusters(r)
+	t.onPrism(r)
+	if _, err := io.WriteString(w, t.b.String()); err != nil {
 		return fmt.Errorf("write plan as text: %w", err)
 	}
 	return nil
 }
 
-func writeCluster(b *strings.Builder, p plan.Plan, summary bool) {
-	b.WriteString("\n" + p.Cluster)
-	if summary {
-		b.WriteString(": " + p.Summary())
+// textView is one text in the making.
+type textView struct {
+	b       strings.Builder
+	options TextOptions
+}
+
+// style is an SGR parameter.
+type style string
+
+const (
+	plain  style = ""
+	bold   style = "1"
+	dim    style = "2"
+	red    style = "31"
+	green  style = "32"
+	yellow style = "33"
+)
+
+func (t *textView) paint(s style, text string) string {
+	if !t.options.Color || s == plain || text == "" {
+		return text
 	}
-	b.WriteString("\n")
-	if p.Predicted {
-		b.WriteString("  predicted from the files; the API server was not asked\n")
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}
+
+// colorOf a severity: red takes machines away or is refused, yellow replaces them.
+func colorOf(s v1alpha1.Severity) style {
+	switch rank := plan.Rank(s); {
+	case rank > plan.Rank(v1alpha1.SeverityRollout):
+		return red
+	case rank == plan.Rank(v1alpha1.SeverityRollout):
+		return yellow
+	default:
+		return plain
 	}
-	if d := p.Digest(); d != "" && p.Approvable() {
-		fmt.Fprintf(b, "  digest %s\n", d) // of a refused plan there is nothing to approve
-	}
-	for _, f := range p.Foreign {
-		fmt.Fprintf(b, "\n  %s exists and is not ours (managed by %s): nothing is written to it\n", f.Object,
-			strings.Join(f.Managers, ", "))
-	}
-	var quiet []plan.Change
-	for _, g := range byOwner(p.Changes) {
-		if g.loud() {
-			g.write(b)
-		} else {
-			quiet = append(quiet, g.changes...)
-		}
-	}
-	if len(quiet) == 0 {
+}
+
+func (t *textView) line(indent, text string) { t.b.WriteString(indent + text + "\n") }
+
+// sentence breaks text between words where it is wider than the view; what follows is indented by four more.
+func (t *textView) sentence(indent string, s style, text string) {
+	if t.options.Width <= 0 {
+		t.line(indent, t.paint(s, text))
 		return
 	}
-	b.WriteString("\n  No machine re-created or removed\n")
-	for _, c := range quiet {
-		line(b, "    ", c, c.Object.String())
-		if c.Reason != "" {
-			b.WriteString(" (" + printable(c.Reason) + ")")
+	at, line := indent, ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(at)+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > t.options.Width {
+			t.line(at, t.paint(s, line))
+			at, line = indent+"    ", ""
 		}
-		b.WriteString("\n")
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	t.line(at, t.paint(s, line))
+}
+
+// head is the summary, with what is free where that is one sentence.
+func (t *textView) head(r Report) {
+	first, rest := summary(r), capacities(r)
+	if len(rest) == 1 && strings.HasSuffix(first, " re-created") {
+		first, rest = strings.Replace(first, ": ", ", ", 1)+" "+rest[0], nil
+	}
+	if first != nothing || len(r.Mistakes)+len(r.Clusters) == 0 || !t.more(r) {
+		t.sentence("", bold, first)
+	}
+	for _, line := range rest {
+		t.sentence("", plain, line)
+	}
+	if between := compared(r); between != "" {
+		t.sentence("", dim, between)
+	}
+	if r.Predicted {
+		t.sentence("", yellow, predicted)
+	}
+	if r.Note != "" {
+		t.sentence("", yellow, prose(r.Note))
 	}
 }
 
-// group is what changes for one control plane or pool.
-type group struct {
-	owner   string
-	changes []plan.Change
-}
+// more reports whether anything but changes is told, so that "no change" would mislead.
+func (t *textView) more(r Report) bool { return len(r.Mistakes) > 0 }
 
-func byOwner(changes []plan.Change) []group {
-	var out []group
-	for _, c := range changes {
-		i := slices.IndexFunc(out, func(g group) bool { return g.owner == c.Owner })
-		if i < 0 {
-			out = append(out, group{owner: c.Owner})
-			i = len(out) - 1
-		}
-		out[i].changes = append(out[i].changes, c)
-	}
-	return out
-}
+const predicted = "predicted from the files: neither the management cluster nor Prism Central was asked"
 
-func (g group) loud() bool {
-	return slices.ContainsFunc(g.changes, func(c plan.Change) bool {
-		return plan.Rank(c.Severity) >= plan.Rank(v1alpha1.SeverityRollout)
-	})
-}
-
-// write shows changes that have the same effect together, the worst effect first.
-func (g group) write(b *strings.Builder) {
-	b.WriteString("\n  " + g.owner)
-	if place := g.place(); place != "" {
-		b.WriteString(" (" + place + ")")
-	}
-	b.WriteString("\n")
-	changes := slices.Clone(g.changes)
-	slices.SortStableFunc(changes, func(x, y plan.Change) int { return plan.Rank(y.Severity) - plan.Rank(x.Severity) })
-	effect := ""
-	for _, c := range changes {
-		if g.repeats(c) {
-			continue
-		}
-		if e := effectOf(c); e != effect {
-			effect = e
-			b.WriteString("    " + e + "\n")
-		}
-		subject := ""
-		if c.Object.String() != g.owner {
-			subject = c.Object.String()
-		}
-		line(b, "      ", c, subject)
-		b.WriteString("\n")
+// compared says between which revisions; "" when neither is known.
+func compared(r Report) string {
+	switch {
+	case r.Head == "" && r.Base == "":
+		return ""
+	case r.Base == "":
+		return "from what is live to " + printable(r.Head)
+	case r.Head == "":
+		return "from " + printable(r.Base) + " to the files as they are"
+	default:
+		return "from " + printable(r.Base) + " to " + printable(r.Head)
 	}
 }
 
-func (g group) place() string {
-	for _, c := range g.changes {
-		if c.Place != "" {
-			return c.Place
+// stopped says what is refused, held and kept, and how to go on.
+func (t *textView) stopped(r Report) {
+	var lines []ClusterReport
+	for _, c := range worstFirst(r.Clusters) {
+		if v := verdictOf(c); v.stopped() || v == kept {
+			lines = append(lines, c)
 		}
 	}
-	return ""
-}
-
-// repeats reports whether c only refers to an object by the new name under which another change already shows it.
-func (g group) repeats(c plan.Change) bool {
-	return c.Action == plan.Update && c.To != "" && slices.ContainsFunc(g.changes, func(other plan.Change) bool {
-		return other.Action == plan.Create && other.Field != "" && other.Object.Name == c.To
-	})
-}
-
-func effectOf(c plan.Change) string {
-	if c.Reason == "" {
-		return string(c.Severity)
+	rest := 0
+	if len(lines) > foldStopped && !t.options.Full {
+		lines, rest = lines[:foldStopped], len(lines)-foldStopped
 	}
-	return string(c.Severity) + ": " + printable(c.Reason)
+	for _, c := range lines {
+		t.b.WriteString("\n")
+		t.sentence("", red, stopLine(c))
+	}
+	if rest > 0 {
+		t.line("", fmt.Sprintf("\n%d more refused, held or kept; --full shows each", rest))
+	}
 }
 
-var signs = map[plan.Action]string{plan.Create: "+", plan.Update: "~", plan.Delete: "-", plan.Release: "!"}
-
-func line(b *strings.Builder, indent string, c plan.Change, subject string) {
-	sign := signs[c.Action]
-	if c.Field != "" {
-		sign = signs[plan.Update]
-	}
-	parts := []string{sign}
-	if subject != "" {
-		parts = append(parts, subject)
+// stopLine is why nothing happens to a cluster.
+func stopLine(c ClusterReport) string {
+	v, name := verdictOf(c), printable(c.Plan.Cluster)
+	word := "held"
+	if v == refused {
+		word = words[refused]
 	}
 	switch {
-	case c.Field != "":
-		parts = append(parts, printable(c.Field)+":", values(c))
-	case c.Action == plan.Create && c.Severity != v1alpha1.SeverityForbidden:
-		parts = append(parts, "created")
+	case v == kept:
+		return "kept: " + name + ": " + prose(c.Kept)
+	case v == waits:
+		return "held: " + name + " (preflight): " + plural(blocking(c.Findings), "finding") + " below; nothing is made until that is mended"
+	case c.Decision != nil:
+		return fmt.Sprintf("%s: %s (%s): %s", word, name, c.Decision.Reason, prose(c.Decision.Message))
+	case v == inTheWay:
+		return word + ": " + name + ": an object that is not ours is in the way, see below"
 	default:
-		parts = append(parts, printable(c.To))
-	}
-	b.WriteString(indent + strings.Join(parts, " "))
-}
-
-func values(c plan.Change) string {
-	switch {
-	case c.From == "":
-		return printable(c.To)
-	case c.To == "":
-		return printable(c.From) + " → (gone)"
-	default:
-		return printable(c.From) + " → " + printable(c.To)
+		return word + ": " + name + ": see below what to commit instead"
 	}
 }
 
-var longDigest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
-
-// printable shortens digests and quotes what could move a terminal's cursor.
-func printable(s string) string {
-	s = longDigest.ReplaceAllStringFunc(s, func(d string) string { return d[:len("sha256:")+12] })
-	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
+func blocking(findings []Finding) int {
+	n := 0
+	for _, f := range findings {
+		if f.Holds {
+			n++
+		}
 	}
-	return s
+	return n
+}
+
+func (t *textView) mistakes(all []Mistake) {
+	if len(all) == 0 {
+		return
+	}
+	t.b.WriteString("\n")
+	t.sentence("", red, plural(len(all), "mistake")+" in the files")
+	for i, m := range all {
+		if i == foldClusters && !t.options.Full {
+			t.line("  ", fmt.Sprintf("and %d more; --full shows each", len(all)-i))
+			return
+		}
+		t.sentence("  ", plain, m.String())
+	}
+}
+
+// String is "file:line: message".
+func (m Mistake) String() string {
+	if m.Place == "" {
+		return prose(m.Message)
+	}
+	return prose(m.Place) + ": " + prose(m.Message)
 }
