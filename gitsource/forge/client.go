@@ -1,0 +1,280 @@
+package forge
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxPages of one list that are read, and pageSize of each.
+	maxPages = 30
+	pageSize = 100
+	// maxAnswer is how long an answer may be: 16 MiB.
+	maxAnswer = 16 << 20
+	// maxRedirects around the host itself, as after a repository was renamed.
+	maxRedirects = 3
+	// restDefault is how long a host is left alone that does not say for how long, restMost at most.
+	restDefault, restMost = time.Minute, time.Hour
+)
+
+// guard is the one way to a host. It sends nothing to anybody else, leaves the host alone when that asks for it, bounds
+// what is read, and makes errors of all answers that are none.
+type guard struct {
+	host    *url.URL
+	inner   http.RoundTripper
+	app     bool
+	now     func() time.Time
+	observe Observer
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+// newGuard builds its own transport from nothing: the TLS settings of http.DefaultTransport belong to whoever changed
+// them last.
+func newGuard(o Options, host *url.URL) (*guard, error) {
+	pool, err := o.Auth.pool()
+	if err != nil {
+		return nil, err
+	}
+	return &guard{host: host, app: o.Auth.isApp(), now: o.Now, observe: o.Observe, inner: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
+		TLSHandshakeTimeout:   o.Timeout,
+		ResponseHeaderTimeout: o.Timeout,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   2,
+		ForceAttemptHTTP2:     true,
+	}}, nil
+}
+
+// client over rt, which ends in the guard.
+func (g *guard) client(rt http.RoundTripper, timeout time.Duration) *http.Client {
+	return &http.Client{Transport: rt, Timeout: timeout, CheckRedirect: g.checkRedirect}
+}
+
+// checkRedirect follows a repository that was renamed on its host, and only when reading: Go would turn a write into a
+// reading.
+func (g *guard) checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case !g.ours(req.URL):
+		return fail(ErrRefused, "the host redirects to %s; redirects to another host are not followed. If it has moved, put its new address here", clean(req.URL.Scheme+"://"+req.URL.Host))
+	case via[0].Method != http.MethodGet:
+		return fail(ErrRefused, "the host redirects what is to be written; if the repository was renamed, put its new name here")
+	case len(via) > maxRedirects:
+		return fail(ErrRefused, "the host redirects in a circle; check the address")
+	}
+	return nil
+}
+
+func (g *guard) ours(u *url.URL) bool { return u.Scheme == g.host.Scheme && u.Host == g.host.Host }
+
+// RoundTrip sends one request. Credentials are in its header by now.
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !g.ours(req.URL) {
+		return nil, fail(ErrRefused, "a request to %s instead of %s is not sent", clean(req.URL.Host), g.host.Host)
+	}
+	if until := g.resting(); !until.IsZero() {
+		return nil, &RateLimited{Until: until}
+	}
+	done := func(error) {}
+	if g.observe != nil {
+		done = g.observe(req.Method)
+	}
+	res, err := g.send(req)
+	done(err)
+	return res, err
+}
+
+func (g *guard) send(req *http.Request) (*http.Response, error) {
+	res, err := g.inner.RoundTrip(req)
+	if err != nil {
+		return nil, noAnswer(req.Context(), err)
+	}
+	if res.StatusCode >= 400 {
+		defer func() { _ = res.Body.Close() }()
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // What was read of it will do.
+		return nil, g.refusal(req, res, body)
+	}
+	if err := isJSON(res); err != nil {
+		_ = res.Body.Close()
+		return nil, err
+	}
+	if res.Header.Get("X-RateLimit-Remaining") == "0" {
+		g.rest(res.Header) // This answer is still good.
+	}
+	res.Body = &bounded{ReadCloser: res.Body, left: maxAnswer}
+	return res, nil
+}
+
+// isJSON refuses the pages of proxies and sign-in forms. An answer without content has no type.
+func isJSON(res *http.Response) error {
+	t := res.Header.Get("Content-Type")
+	kind, _, err := mime.ParseMediaType(t)
+	if t == "" || res.StatusCode >= 300 || (err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))) {
+		return nil
+	}
+	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type %q); check the address, and what stands between here and there", clean(t))
+}
+
+// refusal judges an answer of 400 and more.
+func (g *guard) refusal(req *http.Request, res *http.Response, body []byte) error {
+	said := message(body, req.Header.Get("Authorization"))
+	if limited(res, said) {
+		return &RateLimited{Until: g.rest(res.Header)}
+	}
+	code := res.StatusCode
+	switch {
+	case code == http.StatusUnauthorized && g.app:
+		return fail(ErrAuth, "credentials refused (401%s); check githubAppID and githubAppPrivateKey in the Secret, and the clock", said)
+	case code == http.StatusUnauthorized:
+		return fail(ErrAuth, "credentials refused (401%s); check token in the Secret: it may have expired", said)
+	case code == http.StatusForbidden:
+		return fail(ErrAuth, "access forbidden (403%s); check what the credentials in the Secret may do", said)
+	case code == http.StatusNotFound || code == http.StatusGone:
+		return fail(ErrNotFound, "no such thing (%d%s), or the credentials may not see it", code, said)
+	case code >= 500 || code == http.StatusRequestTimeout:
+		return fail(ErrUnreachable, "the host answers with status %d%s", code, said)
+	}
+	return fail(ErrRefused, "the host refuses the request (%d%s)", code, said)
+}
+
+// message is what the host says in its JSON, fit to stand after a status code. A host may echo what it was sent.
+func message(body []byte, authorization string) string {
+	var answer struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.Message == "" {
+		return ""
+	}
+	said := answer.Message
+	if _, secret, ok := strings.Cut(authorization, " "); ok && secret != "" {
+		if strings.Contains(said, secret) {
+			return ""
+		}
+	}
+	return ", " + clean(said)
+}
+
+// limited tells a limit of requests from a missing right: GitHub answers 403 to both.
+func limited(res *http.Response, said string) bool {
+	switch res.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusForbidden:
+		return res.Header.Get("X-RateLimit-Remaining") == "0" || res.Header.Get("Retry-After") != "" ||
+			strings.Contains(strings.ToLower(said), "rate limit")
+	case http.StatusServiceUnavailable:
+		return res.Header.Get("Retry-After") != ""
+	}
+	return false
+}
+
+// rest leaves the host alone for as long as its answer asks for, and returns until when.
+func (g *guard) rest(h http.Header) time.Time {
+	now := g.now()
+	until := now.Add(restDefault)
+	if after, err := strconv.Atoi(h.Get("Retry-After")); err == nil && after >= 0 {
+		until = now.Add(time.Duration(min(after, int(restMost/time.Second))) * time.Second)
+	} else if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
+		until = at
+	} else if at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil && h.Get("X-RateLimit-Remaining") == "0" {
+		until = time.Unix(at, 0)
+	}
+	if most := now.Add(restMost); until.After(most) {
+		until = most
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if until.After(g.until) {
+		g.until = until
+	}
+	return g.until
+}
+
+// resting says until when the host is left alone; zero: it is not.
+func (g *guard) resting() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.now().Before(g.until) {
+		return g.until
+	}
+	return time.Time{}
+}
+
+// noAnswer classifies a request that got no answer.
+func noAnswer(ctx context.Context, err error) error {
+	var (
+		unknown x509.UnknownAuthorityError
+		host    x509.HostnameError
+		verify  *tls.CertificateVerificationError
+		record  tls.RecordHeaderError
+		network net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
+		return err // Our caller's own doing.
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return fail(ErrUnreachable, "no complete answer in the time allowed; check the network path to the host")
+	case errors.As(err, &unknown):
+		return fail(ErrUnreachable, "the host's certificate is signed by an unknown authority; put the authority's certificate into the Secret as ca.crt")
+	case errors.As(err, &host):
+		return fail(ErrUnreachable, "the certificate is for another host: %s", clean(host.Error()))
+	case errors.As(err, &verify):
+		return fail(ErrUnreachable, "the host's certificate was not accepted: %s", clean(err.Error()))
+	case errors.As(err, &record), bytes.Contains([]byte(err.Error()), []byte("HTTP response to HTTPS client")):
+		return fail(ErrUnreachable, "the host does not speak TLS on this port; check the address")
+	}
+	return fail(ErrUnreachable, "%s", clean(err.Error()))
+}
+
+// bounded ends an answer that is longer than any of use.
+type bounded struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return n, fail(ErrLimit, "the host's answer is longer than %d MiB", maxAnswer>>20)
+	}
+	return n, err
+}
+
+// explain gives an error its place: what was being done, on which repository. Errors of the client libraries hold ours,
+// or are about answers that they cannot read.
+func explain(ctx context.Context, doing, where string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if limit, ok := errors.AsType[*RateLimited](err); ok {
+		return limit
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		return &failure{kind: f.kind, msg: doing + " of " + where + ": " + f.msg}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return context.Cause(ctx)
+	}
+	var network net.Error
+	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &network) && network.Timeout()) {
+		return fail(ErrUnreachable, "%s of %s: no complete answer in the time allowed; check the network path to the host", doing, where)
+	}
+	// Not quoted: it may hold anything that the host sent.
+	return fail(ErrUnreachable, "%s of %s: the host's answer cannot be read; check the address, and whether the host is of this provider", doing, where)
+}
