@@ -13,6 +13,10 @@ const (
 	ProtectLabel = "refract.dev/protect"
 	// LayerLabel marks the Secrets that hold built layers; its value is the layer's content digest, shortened.
 	LayerLabel = "refract.dev/layer"
+	// ReviewedLabel marks the Secrets that hold what a pull request showed of a Fleet; its value is the Fleet's name.
+	ReviewedLabel = "refract.dev/reviewed"
+	// TreeLabel, on the first Secret of what a pull request showed, is the Git tree hash of the Fleet's path there.
+	TreeLabel = "refract.dev/tree"
 
 	// FleetAnnotation names the Fleet that mirrors an object, on mirrored objects.
 	FleetAnnotation = "refract.dev/fleet"

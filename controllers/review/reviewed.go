@@ -1,0 +1,151 @@
+package review
+
+import (
+	"time"
+
+	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/render/plan/view"
+)
+
+// Reviewed is what a pull request showed of one state of a Fleet's files. It holds no secret value: plans have none.
+type Reviewed struct {
+	// Tree is the Git tree hash of the Fleet's path: the same after a merge, a squash or a rebase onto an unmoved base.
+	Tree string
+	// Number, URL and Title of the pull request.
+	Number     int
+	URL, Title string
+	// Head and Base are the commits that were planned: the newest of the pull request, and the tip of the branch that it
+	// goes to.
+	Head, Base string
+	// Shown is when this was first shown. Put sets it; it stays while the same or less is shown.
+	Shown time.Time
+	// Clusters by name, all with a plan.
+	Clusters map[string]Cluster
+	// Capacity as it was shown.
+	Capacity []view.Capacity
+	// Approvals that stand. Approve sets them.
+	Approvals []Approval
+}
+
+// Cluster is what was shown of one cluster.
+type Cluster struct {
+	// Plan, without its steps.
+	Plan plan.Plan
+	// Removal: the cluster's file is gone, and the plan deletes it or lets go of it.
+	Removal bool
+	// Findings of preflight.
+	Findings []view.Finding
+	// Shown is when a plan was first shown here that covers this one. Put sets it.
+	Shown time.Time
+	// Spent: the revision was merged and this plan taken on, so that no approval of the pull request counts for it again.
+	Spent bool
+}
+
+// Approval is the word of a user of the forge on a pull request.
+type Approval struct {
+	// User of the forge, by login.
+	User string `json:"user"`
+	// AsUser or AsGroup of Kubernetes that the Fleet maps the user to; empty when it maps to none.
+	AsUser  string `json:"asUser,omitempty"`
+	AsGroup string `json:"asGroup,omitempty"`
+	// Commit that was approved.
+	Commit string `json:"commit"`
+	// Proved: Kubernetes says that AsUser or AsGroup may approve the Fleet's plans.
+	Proved bool `json:"proved"`
+	// At is when it was given. Where the forge does not tell, leave it out: then it is when Approve was first told.
+	At time.Time `json:"at"`
+}
+
+// Of takes from a report what is to be kept of it: the plans of clusters that it says would change.
+func Of(r view.Report) Reviewed {
+	kept := Reviewed{Clusters: map[string]Cluster{}, Capacity: r.Capacity}
+	for _, c := range r.Clusters {
+		if c.Plan.Empty() || c.Plan.Cluster == "" {
+			continue
+		}
+		kept.Clusters[c.Plan.Cluster] = Cluster{Plan: c.Plan, Removal: removal(c.Plan), Findings: c.Findings}
+	}
+	return kept
+}
+
+// removal reports whether a plan is about a cluster whose file is gone: one change, of the Cluster as a whole.
+func removal(p plan.Plan) bool {
+	if len(p.Changes) != 1 || p.Changes[0].Object.Kind != "Cluster" {
+		return false
+	}
+	return p.Changes[0].Action == plan.Delete || p.Changes[0].Action == plan.Release
+}
+
+// InForce is the approval that counts for a cluster at now; nil when none does. One counts when it was proved, is about
+// the commit whose plan was shown, and was given after a plan was shown that covers this one and no later than a week
+// after that; and until the plan was taken on.
+func (r *Reviewed) InForce(cluster string, now time.Time) *Approval {
+	if r == nil {
+		return nil
+	}
+	c, ok := r.Clusters[cluster]
+	if !ok || c.Spent || plan.Expired(c.Shown, now) {
+		return nil
+	}
+	for i := range r.Approvals {
+		a := &r.Approvals[i]
+		if a.Proved && a.Commit == r.Head && !a.At.Before(c.Shown) {
+			return a
+		}
+	}
+	return nil
+}
+
+// after gives r the history of what was shown before: when its plans were first shown, who approved, what was taken on.
+// What another pull request showed counts for nothing.
+func (r *Reviewed) after(before *Reviewed, now time.Time) {
+	now = now.UTC().Truncate(time.Second)
+	r.Shown, r.Approvals = now, nil
+	same := before != nil && before.Number == r.Number
+	clusters := make(map[string]Cluster, len(r.Clusters))
+	kept := same
+	for name, c := range r.Clusters {
+		c.Shown, c.Spent = now, false
+		if was, ok := r.covered(before, name); same && ok && !plan.Expired(was.Shown, now) {
+			c.Shown = was.Shown
+			c.Spent = was.Spent && before.Tree == r.Tree
+		} else {
+			kept = false
+		}
+		clusters[name] = c
+	}
+	r.Clusters = clusters
+	if kept && !plan.Expired(before.Shown, now) {
+		r.Shown = before.Shown
+	}
+	if same && before.Head == r.Head {
+		r.Approvals = before.Approvals
+	}
+}
+
+// covered gives what was shown before of a cluster, if it covers what is shown now.
+func (r *Reviewed) covered(before *Reviewed, name string) (Cluster, bool) {
+	if before == nil {
+		return Cluster{}, false
+	}
+	was, ok := before.Clusters[name]
+	return was, ok && r.Clusters[name].Plan.CoveredBy(was.Plan)
+}
+
+// merge puts approvals in the place of those that stood. One that stood keeps its time.
+func merge(stood, stand []Approval, now time.Time) []Approval {
+	now = now.UTC().Truncate(time.Second)
+	var all []Approval
+	for _, a := range stand {
+		if a.At.IsZero() {
+			a.At = now
+			for _, b := range stood {
+				if b.User == a.User && b.Commit == a.Commit {
+					a.At = b.At
+				}
+			}
+		}
+		all = append(all, a)
+	}
+	return all
+}

@@ -1,0 +1,85 @@
+package review
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// partGrace is how long a part may lie there before the Secret that names it: an hour.
+const partGrace = time.Hour
+
+// Tidy removes of a Fleet what was last put too long ago, what is more than is kept, and parts of what was put anew.
+func (s Store) Tidy(ctx context.Context, fleet client.ObjectKey) error {
+	all, err := s.secrets(ctx, fleet)
+	if err != nil {
+		return err
+	}
+	for _, name := range s.outlived(all) {
+		if err := s.remove(ctx, fleet.Namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outlived names the Secrets that are to go.
+func (s Store) outlived(all []metav1.PartialObjectMetadata) []string {
+	var heads, others []*metav1.PartialObjectMetadata
+	for i := range all {
+		if all[i].Labels[v1alpha1.TreeLabel] != "" {
+			heads = append(heads, &all[i])
+		} else {
+			others = append(others, &all[i])
+		}
+	}
+	slices.SortStableFunc(heads, func(a, b *metav1.PartialObjectMetadata) int { return keptOf(b).Put.Compare(keptOf(a).Put) })
+	var gone []string
+	var stay []*metav1.PartialObjectMetadata
+	for i, h := range heads {
+		if i >= MaxKept || s.Now().Sub(keptOf(h).Put) >= KeptFor {
+			gone = append(gone, h.Name)
+		} else {
+			stay = append(stay, h)
+		}
+	}
+	for _, part := range others {
+		used := slices.ContainsFunc(stay, func(h *metav1.PartialObjectMetadata) bool {
+			return strings.HasPrefix(part.Name, h.Name+"-"+h.Annotations[bodyAnnotation])
+		})
+		if !used && s.Now().Sub(part.CreationTimestamp.Time) >= partGrace {
+			gone = append(gone, part.Name)
+		}
+	}
+	return gone
+}
+
+// Forget removes all that is kept of a Fleet that is gone.
+func (s Store) Forget(ctx context.Context, fleet client.ObjectKey) error {
+	all, err := s.secrets(ctx, fleet)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if err := s.remove(ctx, fleet.Namespace, all[i].Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Store) remove(ctx context.Context, namespace, name string) error {
+	err := s.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the reviewed plan in Secret %s/%s: %w", namespace, name, err)
+	}
+	return nil
+}
