@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -100,7 +99,7 @@ func (c *computation) wanted(p Pair) {
 	if p.Refused != "" {
 		c.add(p, Change{
 			Object: ref, Action: actionOn(p), To: "refused", Severity: v1alpha1.SeverityForbidden, Owner: c.ownerOf(ref).name,
-			Reason: "the API server refuses it: " + strings.TrimSpace(p.Refused),
+			Reason: "the API server refuses it: " + refusal(p),
 		})
 		return
 	}

@@ -3,21 +3,38 @@ package view
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
 )
 
 // MarkdownOptions of WriteMarkdown.
 type MarkdownOptions struct {
-	// Limit of the whole in bytes. 0: 60000, which GitHub and Gitea take.
+	// Limit of the whole in bytes. 0: 60000, which GitHub and Gitea take. One of less than 4000 may be passed by the totals.
 	Limit int
 	// Marker that a comment is found by, see [MarkerComment]. Empty: none.
 	Marker string
+	// Reviewed: the operator keeps the plan of this report, so that at the merge anything worse is held. Default: only
+	// limits decide then.
+	Reviewed bool
 }
 
-// WriteMarkdown writes a report for a pull request.
+const (
+	defaultLimit = 60000
+	// longestList of mistakes, which stand above all clusters.
+	longestList = 20
+)
+
+// WriteMarkdown writes a report for a pull request, as GitHub and Gitea show it: the worst in words, a row for each
+// cluster, what Prism Central has room for, what happens at the merge, then each cluster, the worst first, with why each
+// machine rolls. What comes from files pings nobody, refers to nothing, and breaks out of nothing. What does not fit under
+// the limit is left out from the end, totals never, and a sentence says so. It holds no secret value, not even a digest
+// of one. An error is the writer's.
 func WriteMarkdown(w io.Writer, r Report, o MarkdownOptions) error {
-	if _, err := io.WriteString(w, Headline(r)+"\n"); err != nil {
+	if _, err := io.WriteString(w, markdown(r, o)); err != nil {
 		return fmt.Errorf("write plan as markdown: %w", err)
 	}
 	return nil
@@ -34,4 +51,148 @@ func MarkerComment(marker string) string {
 		return ""
 	}
 	return "<!-- " + inner + " -->"
+}
+
+// opening is what stands above the clusters and is never cut.
+func opening(r Report, o MarkdownOptions) string {
+	var b strings.Builder
+	if marker := MarkerComment(o.Marker); marker != "" {
+		b.WriteString(marker + "\n")
+	}
+	b.WriteString("### Refract plan: " + Headline(r) + "\n\n")
+	if r.Predicted {
+		b.WriteString("> **Predicted from the files.** Neither the management cluster nor Prism Central was asked: what is live there, and whether it fits, is not known.\n")
+	}
+	if r.Note != "" {
+		b.WriteString("> **Note:** " + sentence(r.Note) + "\n")
+	}
+	if r.Predicted || r.Note != "" {
+		b.WriteString("\n")
+	}
+	if about := about(r); about != "" {
+		b.WriteString(about + "\n\n")
+	}
+	b.WriteString("**At the merge** " + merge(r, o.Reviewed) + "\n\n")
+	mistakes(&b, r.Mistakes)
+	return b.String()
+}
+
+// about says what was compared, and of which Fleet.
+func about(r Report) string {
+	var parts []string
+	if r.Fleet != "" {
+		parts = append(parts, "Fleet "+code(r.Fleet))
+	}
+	switch {
+	case r.Base != "" && r.Head != "":
+		parts = append(parts, "from "+code(r.Base)+" to "+code(r.Head))
+	case r.Head != "":
+		parts = append(parts, "from what is live to "+code(r.Head))
+	case r.Base != "":
+		parts = append(parts, "from "+code(r.Base)+" to the files as they are")
+	}
+	if r.Unchanged > 0 {
+		parts = append(parts, plural(r.Unchanged, "cluster")+" unchanged")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// merge says what a merge does.
+func merge(r Report, reviewed bool) string {
+	count := tallied(r)
+	var parts []string
+	add := func(n int, format string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf(format, plural(n, "cluster")))
+		}
+	}
+	add(count[goesOn], "Refract carries out what is shown for %s")
+	add(count[unasked], "Refract carries out what is shown for %s as far as the limits let it")
+	add(count[held], "%s held: nothing happens until somebody approves, or the files ask for less")
+	add(count[waits], "%s held by preflight: nothing is made until what it found is mended")
+	add(count[inTheWay], "%s held: an object that is not ours is in the way, and nothing is written")
+	add(count[refused], "%s refused: nothing happens until the files are mended")
+	add(count[kept], "%s kept although the file is gone")
+	if len(r.Mistakes) > 0 {
+		parts = append(parts, "what the mistakes are about stays as it was accepted last")
+	}
+	if len(parts) == 0 {
+		return "nothing changes."
+	}
+	out := strings.Join(parts, "; ") + "."
+	switch {
+	case count[goesOn]+count[unasked] == 0:
+	case reviewed:
+		out += " It plans again then: what is shown here goes on under the limits, anything worse is held."
+	default:
+		out += " It plans again then, and the limits decide."
+	}
+	return out
+}
+
+func mistakes(b *strings.Builder, all []Mistake) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("**" + plural(len(all), "mistake") + " in the files**\n\n")
+	for i, m := range all {
+		if i == longestList {
+			fmt.Fprintf(b, "- and %d more\n", len(all)-i)
+			break
+		}
+		if m.Place != "" {
+			b.WriteString("- " + code(m.Place) + ": " + sentence(m.Message) + "\n")
+		} else {
+			b.WriteString("- Mistake: " + sentence(m.Message) + "\n")
+		}
+	}
+	b.WriteString("\n")
+}
+
+// room is what Prism Central has for the plan.
+func room(r Report) string {
+	if len(r.Capacity) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("**Room in Prism Central** while everything rolls at once\n\n")
+	for i, line := range capacities(r) {
+		mark := ""
+		if r.Capacity[i].short() {
+			mark = "**Short:** "
+		}
+		b.WriteString("- " + mark + sentence(line) + "\n")
+	}
+	return b.String() + "\n"
+}
+
+// approval says how to let all that is held go on.
+func approval(r Report) string {
+	namespace, name, named := strings.Cut(r.Fleet, "/")
+	if r.Digest == "" || !named {
+		return ""
+	}
+	return "**To let all that is held go on**, somebody who may approve runs " +
+		code(plan.ApproveCommand(namespace, name, "", r.Digest)) + ", or puts the trailer " +
+		code(v1alpha1.ApproveTrailer+": "+r.Digest) + " into a commit message, such as that of the merge.\n\n"
+}
+
+var revision = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/@:-]*$`)
+
+// command shows all of a report in a checkout.
+func command(r Report) string {
+	out := "refract plan PATH"
+	for _, flag := range []struct{ name, value string }{{"--base", r.Base}, {"--head", r.Head}} {
+		value := flag.value
+		if _, commit, ok := strings.Cut(value, "@sha1:"); ok {
+			value = commit
+		}
+		if revision.MatchString(value) {
+			out += " " + flag.name + " " + value
+		}
+	}
+	if namespace, name, ok := strings.Cut(r.Fleet, "/"); ok && !r.Predicted {
+		out += " --fleet " + name + " --namespace " + namespace
+	}
+	return out + " --full"
 }

@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// shortestLine of a file that is looked for in what the API server says; shorter ones are in many a sentence.
+const shortestLine = 6
+
+// refusal is the API server's words on p, which often quote the value that they are about. Where that is a secret they
+// are not repeated.
+func refusal(p Pair) string {
+	words := strings.TrimSpace(p.Refused)
+	if slices.ContainsFunc(secretsOf(p.Want), func(s string) bool { return strings.Contains(words, s) }) {
+		return "its words quote a secret value, so they are not shown; `kubectl apply --dry-run=server` of the object tells them"
+	}
+	return words
+}
+
+// secretsOf lists the values of o that are never shown, in every form in which they may be quoted.
+func secretsOf(o *unstructured.Unstructured) []string {
+	var out []string
+	isSecret := o.GetKind() == "Secret"
+	for k, v := range substance(o) {
+		collectSecrets(v, isSecret && (k == "data" || k == "stringData") || isSecretField(k), &out)
+	}
+	return out
+}
+
+func collectSecrets(v any, hidden bool, into *[]string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, item := range v {
+			content, isText := item.(string)
+			if isBulkyField(k) && isText {
+				*into = append(*into, longLines(content)...)
+				continue
+			}
+			collectSecrets(item, hidden || isSecretField(k), into)
+		}
+	case []any:
+		for _, item := range v {
+			collectSecrets(item, hidden, into)
+		}
+	case nil:
+	default:
+		if s := fmt.Sprint(v); hidden && s != "" {
+			*into = append(*into, s)
+			*into = append(*into, longLines(s)...)
+			if plain, err := base64.StdEncoding.DecodeString(s); err == nil && len(plain) > 0 {
+				*into = append(*into, string(plain))
+			}
+		}
+	}
+}
+
+func longLines(content string) []string {
+	var out []string
+	for line := range strings.Lines(content) {
+		if line = strings.TrimSpace(line); len(line) >= shortestLine {
+			out = append(out, line)
+		}
+	}
+	return out
+}
