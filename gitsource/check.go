@@ -13,7 +13,10 @@ import (
 // too much, so that a person mends it in one go. What .sourceignore hides is
 // not looked at; what lies elsewhere in the repository is judged when opened. A
 // path that does not exist has nothing to report: that is the caller's to say.
-func (f *files) check(ctx context.Context, dir string) error {
+func (f *files) check(ctx context.Context, dir string) error { return f.checkUntil(ctx.Err, dir) }
+
+// checkUntil checks until stopped returns an error.
+func (f *files) checkUntil(stopped func() error, dir string) error {
 	n, err := f.lookup(dir, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -21,8 +24,8 @@ func (f *files) check(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	c := &checker{files: f, count: -1} // The path itself does not lie below it.
-	if err := c.walk(ctx, n); err != nil {
+	c := &checker{files: f, stopped: stopped, count: -1} // The path itself does not lie below it.
+	if err := c.walk(n); err != nil {
 		c.problems = append(c.problems, err)
 	}
 	if c.dropped > 0 {
@@ -33,6 +36,7 @@ func (f *files) check(ctx context.Context, dir string) error {
 
 type checker struct {
 	*files
+	stopped  func() error
 	count    int
 	bytes    int64
 	problems []error
@@ -48,8 +52,8 @@ func (c *checker) report(err error) {
 }
 
 // walk returns an error where going on would defeat the limits.
-func (c *checker) walk(ctx context.Context, n node) error {
-	if err := ctx.Err(); err != nil {
+func (c *checker) walk(n node) error {
+	if err := c.stopped(); err != nil {
 		return err
 	}
 	if c.count++; c.count > c.limits.MaxFiles {
@@ -64,12 +68,12 @@ func (c *checker) walk(ctx context.Context, n node) error {
 		return nil
 	}
 	if n.mode == filemode.Dir {
-		return c.walkDir(ctx, n)
+		return c.walkDir(n)
 	}
 	return c.file(n)
 }
 
-func (c *checker) walkDir(ctx context.Context, n node) error {
+func (c *checker) walkDir(n node) error {
 	d, err := c.dir(n.path, n.hash)
 	if err != nil {
 		c.report(err)
@@ -79,7 +83,7 @@ func (c *checker) walkDir(ctx context.Context, n node) error {
 		c.report(&FileError{n.path, ErrRefused, fmt.Sprintf("holds the name %q, which is double or no proper file name", clean(name))})
 	}
 	for _, name := range d.names {
-		if err := c.walk(ctx, node{d.entries[name], join(n.path, name)}); err != nil {
+		if err := c.walk(node{d.entries[name], join(n.path, name)}); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,9 @@
 // package that relaxes TLS on http.DefaultTransport must not relax it here,
 // and neither ~/.ssh/config nor an SSH agent may decide where we connect.
 //
+// OpenLocal reads what is committed in a clone of this machine instead, and Merge
+// puts revisions together as Git would.
+//
 // It knows nothing of Kubernetes; the caller reads Secrets and passes their
 // data on.
 package gitsource

@@ -48,7 +48,7 @@ func find(refs *packp.AdvRefs, ref Ref) (target, error) {
 	if peeled, ok := refs.Peeled[name]; ok {
 		commit = peeled
 	}
-	return target{ref: ref, revision: Revision{Ref: ref.Branch + ref.Tag, Hash: commit.String()}, commit: commit, want: want}, nil
+	return target{ref: ref, revision: Revision{Ref: ref.short(), Hash: commit.String()}, commit: commit, want: want}, nil
 }
 
 // wantFor returns the listed hash that leads to a commit, or the commit itself:
@@ -78,6 +78,9 @@ func isTip(refs *packp.AdvRefs, hash plumbing.Hash) bool {
 func missing(refs *packp.AdvRefs, ref Ref) error {
 	if len(refs.References) == 0 {
 		return fail(ErrRefNotFound, "%s not found: the repository has no commits; push one", ref)
+	}
+	if ref.Name != "" { // Its neighbours are others' pull requests.
+		return fail(ErrRefNotFound, "%s not found; it may be closed or deleted", ref)
 	}
 	if alt := (Ref{Tag: ref.Branch, Branch: ref.Tag}); refs.References[alt.fullName()] != plumbing.ZeroHash {
 		return fail(ErrRefNotFound, "%s not found, but there is a %s", ref, alt)

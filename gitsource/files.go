@@ -28,6 +28,7 @@ type files struct {
 	store  *store
 	root   plumbing.Hash
 	limits Limits
+	below  string // What is checked up front
 
 	mu   sync.Mutex
 	dirs map[string]*directory
@@ -41,8 +42,8 @@ var (
 	_ Hasher        = (*files)(nil)
 )
 
-func newFiles(s *store, root plumbing.Hash, limits Limits) *files {
-	return &files{store: s, root: root, limits: limits, dirs: map[string]*directory{}}
+func newFiles(s *store, root plumbing.Hash, limits Limits, below string) *files {
+	return &files{store: s, root: root, limits: limits, below: below, dirs: map[string]*directory{}}
 }
 
 // entry is one name in a directory.
@@ -220,4 +221,21 @@ func (f *files) child(parent node, name string) (node, error) {
 		return node{}, fs.ErrNotExist
 	}
 	return node{entry: e, path: join(parent.path, name)}, nil
+}
+
+// rawChild returns an entry of a directory as Git has it, hidden or not.
+func (f *files) rawChild(parent entry, name string) (entry, error) {
+	if parent.mode != filemode.Dir {
+		return entry{}, fs.ErrNotExist
+	}
+	tree, ok := f.store.tree(parent.hash)
+	if !ok {
+		return entry{}, fail(ErrRefused, "a directory is damaged or missing from the repository")
+	}
+	for _, e := range tree {
+		if e.Name == name {
+			return entry{e.Name, e.Mode, e.Hash}, nil
+		}
+	}
+	return entry{}, fs.ErrNotExist
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -57,35 +56,13 @@ func plant(s *store, tree map[string]any) plumbing.Hash {
 	for name, sub := range below {
 		entries = append(entries, entry{name, filemode.Dir, plant(s, sub)})
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(sortName(a), sortName(b)) })
+	sortEntries(entries)
 	return s.addTree(entries)
 }
 
-// sortName is how Git orders names.
-func sortName(e entry) string {
-	if e.mode == filemode.Dir {
-		return e.name + "/"
-	}
-	return e.name
-}
-
-func (s *store) add(typ plumbing.ObjectType, data []byte) plumbing.Hash {
-	hash := plumbing.ComputeHash(typ, data)
-	s.objects[hash] = rawObject{typ, data}
-	return hash
-}
-
-func (s *store) addTree(entries []entry) plumbing.Hash {
-	var b bytes.Buffer
-	for _, e := range entries {
-		fmt.Fprintf(&b, "%o %s\x00%s", uint32(e.mode), e.name, e.hash[:])
-	}
-	return s.add(plumbing.TreeObject, b.Bytes())
-}
-
 func newTestFiles(tree map[string]any, limits Limits) *files {
-	s := &store{objects: map[plumbing.Hash]rawObject{}}
-	return newFiles(s, plant(s, tree), limits.withDefaults())
+	s := newStore()
+	return newFiles(s, plant(s, tree), limits.withDefaults(), ".")
 }
 
 const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
@@ -272,7 +249,7 @@ func TestCheckReportsSomeAndCountsAll(t *testing.T) {
 
 // One tree of a few objects may stand for a billion paths.
 func TestTreeBomb(t *testing.T) {
-	s := &store{objects: map[plumbing.Hash]rawObject{}}
+	s := newStore()
 	hash := plant(s, map[string]any{"a": ""})
 	for range 20 {
 		var level []entry
@@ -281,7 +258,7 @@ func TestTreeBomb(t *testing.T) {
 		}
 		hash = s.addTree(level)
 	}
-	f := newFiles(s, hash, Limits{}.withDefaults())
+	f := newFiles(s, hash, Limits{}.withDefaults(), ".")
 	if err := f.check(t.Context(), "."); !errors.Is(err, ErrLimit) {
 		t.Errorf("a tree bomb: %v", err)
 	}

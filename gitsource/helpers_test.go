@@ -38,8 +38,7 @@ func newWork(t *testing.T, root, name string) *work {
 	return w
 }
 
-func (w *work) run(args ...string) string {
-	w.t.Helper()
+func (w *work) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(w.t.Context(), "git", args...)
 	cmd.Dir = w.dir
 	cmd.Env = []string{
@@ -47,6 +46,12 @@ func (w *work) run(args ...string) string {
 		"GIT_AUTHOR_NAME=Test", "GIT_AUTHOR_EMAIL=test@example.com",
 		"GIT_COMMITTER_NAME=Test", "GIT_COMMITTER_EMAIL=test@example.com",
 	}
+	return cmd
+}
+
+func (w *work) run(args ...string) string {
+	w.t.Helper()
+	cmd := w.command(args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

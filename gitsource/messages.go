@@ -3,6 +3,8 @@ package gitsource
 import (
 	"container/heap"
 	"context"
+	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -14,6 +16,20 @@ type Commit struct {
 	Hash string
 	// Message is the whole message with its trailers, as it is in Git.
 	Message string
+	// Author is the name of who wrote it, as it says itself.
+	Author string
+	// Authored is when it was written, as it says itself.
+	Authored time.Time
+}
+
+// Subject is the first line of the message, as one short line.
+func (c Commit) Subject() string {
+	subject, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
+	return clean(subject)
+}
+
+func commitOf(c *object.Commit) Commit {
+	return Commit{Hash: c.Hash.String(), Message: c.Message, Author: clean(c.Author.Name), Authored: c.Author.When}
 }
 
 // Messages returns the commits that are reachable from head but not from since,
@@ -97,7 +113,7 @@ func (h *history) walk(st *store) (commits []Commit, complete bool) {
 	}
 	for queue.Len() > 0 && len(commits) < h.limit {
 		c, _ := heap.Pop(queue).(*object.Commit)
-		commits = append(commits, Commit{Hash: c.Hash.String(), Message: c.Message})
+		commits = append(commits, commitOf(c))
 		for _, parent := range c.ParentHashes {
 			// What lies past the limit is not needed.
 			if !push(parent) && len(commits) < h.limit {

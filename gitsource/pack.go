@@ -19,7 +19,7 @@ func readPack(r io.Reader, limits Limits) (*store, error) {
 		scanner:  packfile.NewScanner(bufio.NewReader(r)),
 		limits:   limits,
 		budget:   limits.MaxObjectBytes,
-		store:    &store{objects: map[plumbing.Hash]rawObject{}},
+		store:    newStore(),
 		onOffset: map[int64][]packDelta{},
 		onHash:   map[plumbing.Hash][]packDelta{},
 	}
@@ -125,9 +125,7 @@ func (p *packReader) next() error {
 }
 
 func (p *packReader) place(offset int64, o rawObject) {
-	hash := plumbing.ComputeHash(o.typ, o.data)
-	p.store.objects[hash] = o
-	p.todo = append(p.todo, placed{offset, hash})
+	p.todo = append(p.todo, placed{offset, p.store.add(o.typ, o.data)})
 }
 
 // resolve applies deltas to their bases, and those to theirs, without

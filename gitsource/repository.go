@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 )
 
@@ -57,6 +58,65 @@ type Snapshot struct {
 	// links and followed when opened; submodules, LFS pointers and links
 	// that leave the repository are ErrRefused when opened.
 	Files fs.FS
+	// Into is set for what Merge made, where no commit stands for the files:
+	// Revision merged into this one.
+	Into Revision
+}
+
+// String names the snapshot for messages: its revision, and for a merge both.
+func (s Snapshot) String() string {
+	if s.Into == (Revision{}) {
+		return s.Revision.String()
+	}
+	return "merge of " + s.Revision.String() + " into " + s.Into.String()
+}
+
+// Tree returns the hash that Git gives the directory at dir of the snapshot,
+// 40 hexadecimal digits: the root for "." and "". Two revisions with the same
+// hash hold the same below it, file for file, whatever .sourceignore hides; of
+// what lies elsewhere it says nothing. Links are not followed, as in Git. A dir
+// that is missing is fs.ErrNotExist, a file or a link ErrRefused.
+func (s Snapshot) Tree(dir string) (string, error) {
+	f, err := s.own()
+	if err != nil {
+		return "", err
+	}
+	dir, err = CleanPath(dir)
+	if err != nil {
+		return "", err
+	}
+	at := entry{mode: filemode.Dir, hash: f.root}
+	for _, name := range split(dir) {
+		if at, err = f.rawChild(at, name); err != nil {
+			return "", pathError("tree", dir, err)
+		}
+	}
+	if at.mode != filemode.Dir {
+		return "", pathError("tree", dir, fail(ErrRefused, "is no directory"))
+	}
+	return at.hash.String(), nil
+}
+
+// Check reports all at once what is refused or too much below the path that the
+// Repository reads; see Problems. Repository.Snapshot and Merge have done so,
+// Repository.Snapshots has not.
+func (s Snapshot) Check(ctx context.Context) error {
+	f, err := s.own()
+	if err != nil {
+		return err
+	}
+	if err := f.check(ctx, f.below); err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	return nil
+}
+
+// own returns the files if they come from this package.
+func (s Snapshot) own() (*files, error) {
+	if f, ok := s.Files.(*files); ok {
+		return f, nil
+	}
+	return nil, fail(ErrRefused, "the snapshot %q was not read from Git", s)
 }
 
 // Repository reads one repository and remembers the last snapshot. It is safe
@@ -225,7 +285,7 @@ func (r *Repository) load(ctx context.Context, conn opener, s session, refs *pac
 	}
 	c, _ := st.commit(t.commit) // fetch has seen it.
 	h.made = c.Committer.When
-	f := newFiles(st, c.TreeHash, r.opts.Limits)
+	f := newFiles(st, c.TreeHash, r.opts.Limits, r.path)
 	h.err = f.check(ctx, r.path)
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // The list of problems may be half of it.

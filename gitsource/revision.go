@@ -13,6 +13,9 @@ type Ref struct {
 	Tag string
 	// Commit is a full SHA-1 in hexadecimal.
 	Commit string
+	// Name is a full ref such as refs/pull/7/head, for what is neither branch
+	// nor tag. It is followed to its tip.
+	Name string
 }
 
 // String names the ref for messages: `branch "main"`.
@@ -22,6 +25,8 @@ func (r Ref) String() string {
 		return `branch "` + clean(r.Branch) + `"`
 	case r.Tag != "":
 		return `tag "` + clean(r.Tag) + `"`
+	case r.Name != "":
+		return `ref "` + clean(r.Name) + `"`
 	default:
 		return `commit "` + clean(r.Commit) + `"`
 	}
@@ -31,13 +36,13 @@ func (r Ref) String() string {
 // or that Git would not accept as a name.
 func (r Ref) Validate() error {
 	set := 0
-	for _, s := range []string{r.Branch, r.Tag, r.Commit} {
+	for _, s := range []string{r.Branch, r.Tag, r.Commit, r.Name} {
 		if s != "" {
 			set++
 		}
 	}
 	if set != 1 {
-		return fail(ErrRefused, "ref: set exactly one of branch, tag and commit")
+		return fail(ErrRefused, "ref: set exactly one of branch, tag, commit and name")
 	}
 	if r.Commit != "" {
 		if !isHash(r.Commit) {
@@ -45,8 +50,11 @@ func (r Ref) Validate() error {
 		}
 		return nil
 	}
-	if !validRefName(r.Branch + r.Tag) {
+	if !validRefName(r.short()) {
 		return fail(ErrRefused, "ref: %s is not a name that Git accepts", r)
+	}
+	if r.Name != "" && !strings.HasPrefix(r.Name, "refs/") {
+		return fail(ErrRefused, "ref: %s is not a full name; write refs/pull/7/head, or use branch or tag", r)
 	}
 	return nil
 }
@@ -59,8 +67,11 @@ func (r Ref) fullName() string {
 	case r.Tag != "":
 		return "refs/tags/" + r.Tag
 	}
-	return ""
+	return r.Name
 }
+
+// short is the name for a Revision, "" for a commit.
+func (r Ref) short() string { return r.Branch + r.Tag + r.Name }
 
 // validRefName follows git-check-ref-format(1).
 func validRefName(name string) bool {
@@ -88,7 +99,8 @@ func isHash(s string) bool {
 
 // Revision is one commit and the name under which it was found.
 type Revision struct {
-	// Ref is the short name of the branch or tag, "" for a bare commit.
+	// Ref is the short name of the branch or tag, the full name of any other
+	// ref, "" for a bare commit.
 	Ref string
 	// Hash is the commit's SHA-1 in lower-case hexadecimal.
 	Hash string
