@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
@@ -92,7 +93,9 @@ func cachedProvider(c config, dir string) (Provider, error) {
 }
 
 func kustomize(dir string) ([]byte, error) {
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = types.LoadRestrictionsNone // CAPX's flavors refer to its templates
+	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
 		return nil, fmt.Errorf("kustomize build %s: %w", dir, err)
 	}
@@ -122,4 +125,14 @@ func (b *Builder) ClusterTemplate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return filepath.Join(dir, "templates", "cluster-template.yaml"), nil
+}
+
+// Flavor is one of the cluster templates that CAPX's own end-to-end suite uses, by the name of its directory, for
+// clusterctl to generate clusters from.
+func (b *Builder) Flavor(ctx context.Context, name string) ([]byte, error) {
+	dir, err := b.moduleDir(ctx, "capx", capxModule)
+	if err != nil {
+		return nil, err
+	}
+	return kustomize(filepath.Join(dir, "test", "e2e", "data", "infrastructure-nutanix", "v1beta1", name))
 }

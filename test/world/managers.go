@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/refract-dev/refract/test/controlplane"
 )
@@ -133,7 +134,7 @@ func (w *World) capiFlags(name string, host int, certificates string) []string {
 	}
 	if name != controlplane.KubeadmBootstrap {
 		// Without the gate each object is reconciled at most about once a second, which triples the time of a test.
-		flags = append(flags, "--feature-gates=ClusterTopology=true,ReconcilerRateLimiting=false")
+		flags = append(flags, "--feature-gates="+strings.Join(append([]string{"ClusterTopology=true", "ReconcilerRateLimiting=false"}, w.options.FeatureGates...), ","))
 	}
 	if w.options.NoReconcile {
 		// The filter does not hold for what a reconciler hears of by way of other objects, as a ClusterResourceSet of its

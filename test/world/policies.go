@@ -41,11 +41,11 @@ func (w *World) policiesHold(ctx context.Context) error {
 	}
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "test-world-policies"}}
-		err := c.Create(ctx, probe, client.DryRunAll)
-		if apierrors.IsForbidden(err) {
+		refused := c.Create(ctx, probe, client.DryRunAll)
+		if apierrors.IsForbidden(refused) {
 			return true, nil
 		}
-		return false, err
+		return false, refused
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for admission policies to hold: %w", err)

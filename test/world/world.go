@@ -37,6 +37,8 @@ type Options struct {
 	// see namespace default only and watch for a label that nothing has. CAPX then waits for Cluster API and does nothing
 	// either.
 	NoReconcile bool
+	// FeatureGates of Cluster API beside those that the world always sets, such as "MachineTaintPropagation=true".
+	FeatureGates []string
 	// ProviderCRDs installs the CRDs of Cluster API and CAPX without running a manager, for tests that need only the
 	// schemas. Versions are then not converted: use v1beta2 for Cluster API, v1beta1 for CAPX.
 	ProviderCRDs bool
