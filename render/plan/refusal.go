@@ -47,16 +47,23 @@ func collectSecrets(v any, hidden bool, into *[]string) {
 		for _, item := range v {
 			collectSecrets(item, hidden, into)
 		}
-	case nil:
 	default:
-		if s := fmt.Sprint(v); hidden && s != "" {
-			*into = append(*into, s)
-			*into = append(*into, longLines(s)...)
-			if plain, err := base64.StdEncoding.DecodeString(s); err == nil && len(plain) > 0 {
-				*into = append(*into, string(plain))
-			}
+		if hidden && v != nil {
+			*into = append(*into, quoted(fmt.Sprint(v))...)
 		}
 	}
+}
+
+// quoted lists the forms of a secret value in which words may hold it.
+func quoted(s string) []string {
+	if s == "" {
+		return nil
+	}
+	out := append(longLines(s), s)
+	if plain, err := base64.StdEncoding.DecodeString(s); err == nil {
+		out = append(out, string(plain))
+	}
+	return out
 }
 
 func longLines(content string) []string {

@@ -10,14 +10,16 @@ import (
 // Longest pieces of a comment in runes: one value may be as long as a file.
 const (
 	longestCode  = 200
-	longestProse = 2000
+	longestProse = 1000
 )
 
 var (
 	// safe words mean nothing to Markdown, and to no forge: no mention, no reference, no emphasis, no HTML.
 	safe = regexp.MustCompile(`^[\pL\pN.,;:'"()%=/+→…?-]+$`)
 	// telling words look safe and are links, references (GH-12), emoji (:x:) or the like all the same.
-	telling = regexp.MustCompile(`(?i)://|www\.|gh-[0-9]|:[a-z0-9_+-]+:|^[-+=]+$`)
+	telling = regexp.MustCompile(`(?i)://|www\.|gh-[0-9]|:[a-z0-9_+-]*[a-z+-][a-z0-9_+-]*:|^[-+=]+$`)
+	// wrapped is a word with the punctuation around it.
+	wrapped = regexp.MustCompile(`^(\(*)(.*?)([).,;:?]*)$`)
 	ticks   = regexp.MustCompile("`+")
 )
 
@@ -61,22 +63,31 @@ func sentence(s string) string {
 
 // spanned puts the words of a text that are not safe into code spans, neighbours into one.
 func spanned(s string) string {
-	var out []string
-	var odd []string
-	flush := func() {
+	var out, odd []string
+	before := ""
+	flush := func(after string) {
 		if len(odd) > 0 {
-			out, odd = append(out, code(strings.Join(odd, " "))), nil
+			out = append(out, before+code(strings.Join(odd, " "))+after)
 		}
+		odd, before = nil, ""
 	}
 	for word := range strings.FieldsSeq(s) {
 		if safe.MatchString(word) && !telling.MatchString(word) {
-			flush()
+			flush("")
 			out = append(out, word)
-		} else {
-			odd = append(odd, word)
+			continue
+		}
+		parts := wrapped.FindStringSubmatch(word)
+		if parts[1] != "" {
+			flush("")
+			before = parts[1]
+		}
+		odd = append(odd, parts[2])
+		if parts[3] != "" {
+			flush(parts[3])
 		}
 	}
-	flush()
+	flush("")
 	text := strings.Join(out, " ")
 	if strings.HasPrefix(s, " ") {
 		text = " " + text

@@ -102,10 +102,10 @@ func rolled(t *testing.T) plan.Plan {
 	return p
 }
 
-// upgraded goes from one Kubernetes version to another: 3 machines of the control plane, 4 workers.
-func upgraded(t *testing.T, name, from, to string) plan.Plan {
+// upgraded goes from v1.33.4 to another Kubernetes version: 3 machines of the control plane, 4 workers.
+func upgraded(t *testing.T, name, to string) plan.Plan {
 	t.Helper()
-	outcome := plan.Recreate
+	const from, outcome = "v1.33.4", plan.Recreate
 	return plan.Compute([]plan.Pair{
 		{
 			Want: controlPlane(t, name+"-kcp", to), DryRun: controlPlane(t, name+"-kcp", to), Live: controlPlane(t, name+"-kcp", from),
@@ -175,7 +175,7 @@ func scenarios(t *testing.T) map[string]view.Report {
 		"memory":    with(gated([]plan.Plan{memory(t, "edge-01")}), func(r *view.Report) { r.Capacity = []view.Capacity{room(8, 24, 64, 210)} }),
 		"created":   gated([]plan.Plan{created(t, "edge-03")}),
 		"upgrade":   upgrade(t),
-		"refused":   gated([]plan.Plan{upgraded(t, "edge-01", "v1.33.4", "v1.32.8"), memory(t, "edge-02")}),
+		"refused":   gated([]plan.Plan{upgraded(t, "edge-01", "v1.32.8"), memory(t, "edge-02")}),
 		"removal":   removal(t),
 		"foreign":   gated([]plan.Plan{inTheWay(t, "edge-02")}),
 		"predicted": predicted(t, "main", "memory", ""),
@@ -196,7 +196,7 @@ func with(r view.Report, change func(*view.Report)) view.Report {
 
 func upgrade(t *testing.T) view.Report {
 	t.Helper()
-	r := gated([]plan.Plan{upgraded(t, "edge-01", "v1.33.4", "v1.34.1"), upgraded(t, "edge-02", "v1.33.4", "v1.34.1"), created(t, "edge-03")})
+	r := gated([]plan.Plan{upgraded(t, "edge-01", "v1.34.1"), upgraded(t, "edge-02", "v1.34.1"), created(t, "edge-03")})
 	r.Capacity = []view.Capacity{room(40, 96, 64, 210)}
 	return r
 }
@@ -244,7 +244,7 @@ func many(t *testing.T) view.Report {
 		name := fmt.Sprintf("edge-%03d", i)
 		switch {
 		case i == 77:
-			plans = append(plans, upgraded(t, name, "v1.33.4", "v1.32.8"))
+			plans = append(plans, upgraded(t, name, "v1.32.8"))
 		case i%50 == 3:
 			plans = append(plans, created(t, name))
 		default:

@@ -80,10 +80,10 @@ func open(value string) string {
 		var b strings.Builder
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
-		if enc.Encode(v) == nil {
-			return strings.TrimSuffix(b.String(), "\n")
+		if err := enc.Encode(v); err != nil {
+			return notShown
 		}
-		return notShown
+		return strings.TrimSuffix(b.String(), "\n")
 	}
 	return measured.ReplaceAllString(value, "$1")
 }

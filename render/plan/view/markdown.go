@@ -54,7 +54,7 @@ func MarkerComment(marker string) string {
 }
 
 // opening is what stands above the clusters and is never cut.
-func opening(r Report, o MarkdownOptions) string {
+func opening(r Report, o MarkdownOptions, limit int) string {
 	var b strings.Builder
 	if marker := MarkerComment(o.Marker); marker != "" {
 		b.WriteString(marker + "\n")
@@ -72,8 +72,8 @@ func opening(r Report, o MarkdownOptions) string {
 	if about := about(r); about != "" {
 		b.WriteString(about + "\n\n")
 	}
-	b.WriteString("**At the merge** " + merge(r, o.Reviewed) + "\n\n")
-	mistakes(&b, r.Mistakes)
+	b.WriteString(merge(r, o.Reviewed) + "\n")
+	mistakes(&b, r.Mistakes, limit/3)
 	return b.String()
 }
 
@@ -85,66 +85,72 @@ func about(r Report) string {
 	}
 	switch {
 	case r.Base != "" && r.Head != "":
-		parts = append(parts, "from "+code(r.Base)+" to "+code(r.Head))
+		parts = append(parts, "from "+code(short(r.Base))+" to "+code(short(r.Head)))
 	case r.Head != "":
-		parts = append(parts, "from what is live to "+code(r.Head))
+		parts = append(parts, "from what is live to "+code(short(r.Head)))
 	case r.Base != "":
-		parts = append(parts, "from "+code(r.Base)+" to the files as they are")
+		parts = append(parts, "from "+code(short(r.Base))+" to the files as they are")
 	}
 	if r.Unchanged > 0 {
 		parts = append(parts, plural(r.Unchanged, "cluster")+" unchanged")
 	}
-	return strings.Join(parts, ", ")
+	if len(parts) == 0 {
+		return ""
+	}
+	about := strings.Join(parts, ", ") + "."
+	return strings.ToUpper(about[:1]) + about[1:]
 }
 
 // merge says what a merge does.
 func merge(r Report, reviewed bool) string {
 	count := tallied(r)
-	var parts []string
-	add := func(n int, format string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf(format, plural(n, "cluster")))
+	var b strings.Builder
+	add := func(n int, one, several string) {
+		if n == 1 {
+			b.WriteString("- 1 cluster " + one + "\n")
+		} else if n > 1 {
+			fmt.Fprintf(&b, "- %d clusters %s\n", n, several)
 		}
 	}
-	add(count[goesOn], "Refract carries out what is shown for %s")
-	add(count[unasked], "Refract carries out what is shown for %s as far as the limits let it")
-	add(count[held], "%s held: nothing happens until somebody approves, or the files ask for less")
-	add(count[waits], "%s held by preflight: nothing is made until what it found is mended")
-	add(count[inTheWay], "%s held: an object that is not ours is in the way, and nothing is written")
-	add(count[refused], "%s refused: nothing happens until the files are mended")
-	add(count[kept], "%s kept although the file is gone")
+	add(count[refused], "is refused: it stays as it is until its files are mended", "are refused: they stay as they are until their files are mended")
+	add(count[inTheWay], "waits: an object that is not ours is in the way, so nothing is written", "wait: objects that are not ours are in the way, so nothing is written")
+	add(count[held], "is held: it stays as it is until somebody approves, or the files ask for less", "are held: they stay as they are until somebody approves, or the files ask for less")
+	add(count[waits], "is held by preflight: nothing is made until what it found is mended", "are held by preflight: nothing is made until what it found is mended")
+	add(count[kept], "is kept although its file is gone", "are kept although their files are gone")
+	add(count[unasked], "changes as shown, as far as the limits let it", "change as shown, as far as the limits let them")
+	add(count[goesOn], "changes as shown", "change as shown")
 	if len(r.Mistakes) > 0 {
-		parts = append(parts, "what the mistakes are about stays as it was accepted last")
+		b.WriteString("- what the mistakes are about stays as it was accepted last\n")
 	}
-	if len(parts) == 0 {
-		return "nothing changes."
+	if b.Len() == 0 {
+		return "**At the merge** nothing changes.\n"
 	}
-	out := strings.Join(parts, "; ") + "."
-	switch {
-	case count[goesOn]+count[unasked] == 0:
-	case reviewed:
-		out += " It plans again then: what is shown here goes on under the limits, anything worse is held."
-	default:
-		out += " It plans again then, and the limits decide."
+	again := "Refract plans again then, and the limits decide."
+	if reviewed {
+		again = "Refract plans again then: what is shown here goes on under the limits, anything worse is held."
 	}
-	return out
+	if count[goesOn]+count[unasked] > 0 {
+		b.WriteString("\n" + again + "\n")
+	}
+	return "**At the merge**\n\n" + b.String()
 }
 
-func mistakes(b *strings.Builder, all []Mistake) {
+// mistakes lists as many as fit.
+func mistakes(b *strings.Builder, all []Mistake, space int) {
 	if len(all) == 0 {
 		return
 	}
 	b.WriteString("**" + plural(len(all), "mistake") + " in the files**\n\n")
 	for i, m := range all {
-		if i == longestList {
-			fmt.Fprintf(b, "- and %d more\n", len(all)-i)
+		line := "- Mistake: " + sentence(m.Message) + "\n"
+		if m.Place != "" {
+			line = "- " + code(m.Place) + ": " + sentence(m.Message) + "\n"
+		}
+		if space -= len(line); space < 0 || i == longestList {
+			fmt.Fprintf(b, "- and %d more, which `refract validate PATH` shows\n", len(all)-i)
 			break
 		}
-		if m.Place != "" {
-			b.WriteString("- " + code(m.Place) + ": " + sentence(m.Message) + "\n")
-		} else {
-			b.WriteString("- Mistake: " + sentence(m.Message) + "\n")
-		}
+		b.WriteString(line)
 	}
 	b.WriteString("\n")
 }
@@ -181,18 +187,18 @@ var revision = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/@:-]*$`)
 
 // command shows all of a report in a checkout.
 func command(r Report) string {
-	out := "refract plan PATH"
+	words := []string{"refract plan PATH"}
 	for _, flag := range []struct{ name, value string }{{"--base", r.Base}, {"--head", r.Head}} {
 		value := flag.value
 		if _, commit, ok := strings.Cut(value, "@sha1:"); ok {
 			value = commit
 		}
 		if revision.MatchString(value) {
-			out += " " + flag.name + " " + value
+			words = append(words, flag.name, value)
 		}
 	}
 	if namespace, name, ok := strings.Cut(r.Fleet, "/"); ok && !r.Predicted {
-		out += " --fleet " + name + " --namespace " + namespace
+		words = append(words, "--fleet", name, "--namespace", namespace)
 	}
-	return out + " --full"
+	return strings.Join(append(words, "--full"), " ")
 }

@@ -1,7 +1,9 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -24,7 +26,7 @@ func clusterRow(c ClusterReport) string {
 }
 
 // details of one cluster, folded on the page unless it stands open.
-func details(c ClusterReport, rows int, open bool) string {
+func details(c ClusterReport, rows int, open, predicted bool) string {
 	var b strings.Builder
 	attribute := ""
 	if open {
@@ -32,18 +34,19 @@ func details(c ClusterReport, rows int, open bool) string {
 	}
 	fmt.Fprintf(&b, "<details%s><summary>%s: %s; %s</summary>\n\n", attribute, tag(c.Plan.Cluster), c.say(), c.Plan.Summary())
 	stopped(&b, c)
+	if c.Plan.Predicted && !predicted {
+		b.WriteString("**Predicted in part:** the API server was not asked about every object.\n\n")
+	}
 	loud, quiet := grouped(c.Plan)
 	whyTable(&b, loud, rows)
-	if len(quiet) > 0 {
-		b.WriteString("No machine re-created or removed: " + folded(quiet) + ".\n\n")
-	}
-	list(&b, "Preflight", findingLines(c.Findings), rows)
-	list(&b, "Drift that is there now, beside this plan", c.Drift, rows)
+	quietTable(&b, quiet, min(rows, foldQuiet))
+	list(&b, "Preflight", c.Findings, rows, Finding.markdown)
+	list(&b, "Drift that is there now, beside this plan", c.Drift, rows, sentence)
 	if c.PrismCentral != nil {
-		list(&b, "In Prism Central, as the operator saw it last", c.PrismCentral.lines(), rows)
+		list(&b, "In Prism Central, as the operator saw it last", c.PrismCentral.lines(), rows, sentence)
 	}
 	if d := c.Plan.Digest(); d != "" && c.Plan.Approvable() {
-		b.WriteString("Plan " + code(d) + "\n\n")
+		b.WriteString("Digest of this plan: " + code(d) + "\n\n")
 	}
 	b.WriteString("</details>\n\n")
 	return b.String()
@@ -72,9 +75,6 @@ func stopped(b *strings.Builder, c ClusterReport) {
 	}
 	if c.Pending {
 		b.WriteString("**Pending already:** the base asks for the very same, and it has not been carried out.\n\n")
-	}
-	if c.Plan.Predicted {
-		b.WriteString("Predicted: the API server was not asked about all of it.\n\n")
 	}
 }
 
@@ -123,25 +123,46 @@ func whyRow(g group, c plan.Change, withEffect bool) string {
 	return row(code(g.owner), effect, code(what), code(from), code(to), code(c.Place))
 }
 
-func findingLines(all []Finding) []string {
-	out := make([]string, 0, len(all))
-	for _, f := range all {
-		out = append(out, f.say())
+// quietTable shows what touches no machine, what has something to say first, and counts the rest.
+func quietTable(b *strings.Builder, quiet []plan.Change, rows int) {
+	if len(quiet) == 0 {
+		return
 	}
-	return out
+	quiet = slices.Clone(quiet)
+	slices.SortStableFunc(quiet, func(x, y plan.Change) int { return cmp.Compare(min(1, len(y.Reason)), min(1, len(x.Reason))) })
+	shows := quiet[:min(rows, len(quiet))]
+	b.WriteString("No machine re-created or removed\n\n| Object | Effect | Field | From | To | File |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, c := range shows {
+		b.WriteString(whyRow(group{owner: c.Object.String()}, c, true))
+	}
+	b.WriteString("\n")
+	if rest := quiet[len(shows):]; len(rest) > 0 {
+		b.WriteString("and " + folded(rest) + ".\n\n")
+	}
 }
 
-func list(b *strings.Builder, title string, lines []string, longest int) {
-	if len(lines) == 0 {
+func (f Finding) markdown() string {
+	out := "**" + sentence(f.Check+" "+f.Verdict) + "**"
+	if f.Holds {
+		out += " (holds the cluster)"
+	}
+	if f.Place != "" {
+		out += " " + code(f.Place)
+	}
+	return out + ": " + sentence(f.Message)
+}
+
+func list[T any](b *strings.Builder, title string, items []T, longest int, markdown func(T) string) {
+	if len(items) == 0 {
 		return
 	}
 	b.WriteString("**" + title + "**\n\n")
-	for i, line := range lines {
+	for i, item := range items {
 		if i == longest {
-			fmt.Fprintf(b, "- and %d more\n", len(lines)-i)
+			fmt.Fprintf(b, "- and %d more\n", len(items)-i)
 			break
 		}
-		b.WriteString("- " + sentence(line) + "\n")
+		b.WriteString("- " + markdown(item) + "\n")
 	}
 	b.WriteString("\n")
 }

@@ -14,19 +14,19 @@ func markdown(r Report, o MarkdownOptions) string {
 	limit := cmp.Or(o.Limit, defaultLimit)
 	clusters := worstFirst(r.Clusters)
 	told := slices.DeleteFunc(slices.Clone(clusters), func(c ClusterReport) bool { return !c.detailed() })
-	head, tail := opening(r, o), room(r)+approval(r)
+	head, tail := opening(r, o, limit), room(r)+approval(r)
 	space := limit - len(head) - len(tail)
 
 	all := cut{}
 	for _, c := range clusters {
 		all.rows = append(all.rows, clusterRow(c))
 	}
-	if all.blocks = unfolded(told, space-len(all.table())); len(all.blocks) == len(told) {
+	if all.blocks = unfolded(told, space-len(all.table()), r.Predicted); len(all.blocks) == len(told) && len(all.table()) <= space {
 		return head + all.table() + tail + all.details()
 	}
 	space -= len(clusterHead) + 1 + len(left(r, len(clusters), len(told)))
 	some := cut{rows: fitting(all.rows, space/2)}
-	some.blocks = fittingDetails(told, space-len(strings.Join(some.rows, "")))
+	some.blocks = fittingDetails(told, space-len(strings.Join(some.rows, "")), r.Predicted)
 	rest := left(r, len(all.rows)-len(some.rows), len(told)-len(some.blocks))
 	return bound(head+some.table()+tail+some.details()+rest, limit)
 }
@@ -38,10 +38,10 @@ func (c ClusterReport) detailed() bool { return c.tells() || c.Kept != "" || c.P
 type cut struct{ rows, blocks []string }
 
 // unfolded is the details of all clusters, or of fewer when there is not the space for all of them.
-func unfolded(clusters []ClusterReport, space int) []string {
+func unfolded(clusters []ClusterReport, space int, predicted bool) []string {
 	var out []string
 	for _, c := range clusters {
-		text := details(c, manyRows, len(clusters) == 1)
+		text := details(c, manyRows, len(clusters) == 1, predicted)
 		if space -= len(text); space < 0 {
 			break
 		}
@@ -60,12 +60,12 @@ func fitting(rows []string, space int) []string {
 }
 
 // fittingDetails takes clusters until one does not fit, of which as much as fits is shown.
-func fittingDetails(clusters []ClusterReport, space int) []string {
-	out := unfolded(clusters, space)
+func fittingDetails(clusters []ClusterReport, space int, predicted bool) []string {
+	out := unfolded(clusters, space, predicted)
 	if len(out) == len(clusters) {
 		return out
 	}
-	if short := details(clusters[len(out)], fewRows, false); len(short) <= space-len(strings.Join(out, "")) {
+	if short := details(clusters[len(out)], fewRows, false, predicted); len(short) <= space-len(strings.Join(out, "")) {
 		out = append(out, short)
 	}
 	return out

@@ -111,7 +111,7 @@ func (t *textView) head(r Report) {
 	if len(rest) == 1 && strings.HasSuffix(first, " re-created") {
 		first, rest = strings.Replace(first, ": ", ", ", 1)+" "+rest[0], nil
 	}
-	if first != nothing || len(r.Mistakes)+len(r.Clusters) == 0 || !t.more(r) {
+	if first != nothing || len(r.Mistakes) == 0 { // else "no change" would mislead
 		t.sentence("", bold, first)
 	}
 	for _, line := range rest {
@@ -128,9 +128,6 @@ func (t *textView) head(r Report) {
 	}
 }
 
-// more reports whether anything but changes is told, so that "no change" would mislead.
-func (t *textView) more(r Report) bool { return len(r.Mistakes) > 0 }
-
 const predicted = "predicted from the files: neither the management cluster nor Prism Central was asked"
 
 // compared says between which revisions; "" when neither is known.
@@ -139,11 +136,11 @@ func compared(r Report) string {
 	case r.Head == "" && r.Base == "":
 		return ""
 	case r.Base == "":
-		return "from what is live to " + printable(r.Head)
+		return "from what is live to " + printable(short(r.Head))
 	case r.Head == "":
-		return "from " + printable(r.Base) + " to the files as they are"
+		return "from " + printable(short(r.Base)) + " to the files as they are"
 	default:
-		return "from " + printable(r.Base) + " to " + printable(r.Head)
+		return "from " + printable(short(r.Base)) + " to " + printable(short(r.Head))
 	}
 }
 

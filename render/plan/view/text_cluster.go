@@ -52,6 +52,9 @@ func (t *textView) cluster(c ClusterReport, summary, allPredicted bool) {
 	title := t.paint(bold, printable(p.Cluster))
 	if summary {
 		title += ": " + t.paint(colorOf(p.Severity()), p.Summary())
+		if v := verdictOf(c); v.stopped() {
+			title += " (" + words[v] + ")"
+		}
 	}
 	t.line("\n", title)
 	if p.Predicted && !allPredicted {
@@ -220,7 +223,7 @@ func (o OnPrism) lines() []string {
 		}
 	}
 	for _, u := range o.Unknown {
-		out = append(out, fmt.Sprintf("not known: %s: %s", prose(string(u.Part)), prose(u.Reason)))
+		out = append(out, fmt.Sprintf("not known: %s: %s", prose(u.Part), prose(u.Reason)))
 	}
 	return out
 }

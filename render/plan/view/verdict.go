@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -130,6 +131,12 @@ func plansOf(r Report) []plan.Plan {
 	}
 	return plans
 }
+
+// long is a commit in full.
+var long = regexp.MustCompile(`@(sha1|sha256):([0-9a-f]{10})[0-9a-f]{30,54}$`)
+
+// short is a revision with as much of its commit as people read.
+func short(revision string) string { return long.ReplaceAllString(revision, "@$1:$2") }
 
 // counted is a number of machines of a plan, with "up to" where an autoscaler moves it.
 func counted(p plan.Plan, n int, severities ...v1alpha1.Severity) string {
