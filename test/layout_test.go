@@ -39,7 +39,7 @@ var floors = map[string][]string{
 	"controllers/flow":   {"api", "config", "gitsource", "render", "render/build", "render/fleet", "render/plan", "render/drift"},
 	"controllers/kube":   {"api", "render", "render/plan"},
 	"controllers/prism":  {"api", "render/site"},
-	"controllers/review": {"api", "controllers/flow", "gitsource/forge", "render/plan", "render/plan/view"},
+	"controllers/review": {"api", "controllers/flow", "gitsource", "gitsource/forge", "render/fleet", "render/plan", "render/plan/view"},
 	"controllers": {
 		"api", "config", "gitsource", "gitsource/forge", "controllers/flow", "controllers/kube", "controllers/prism",
 		"controllers/review", "render", "render/build", "render/fleet", "render/plan", "render/plan/view", "render/drift",

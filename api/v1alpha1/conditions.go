@@ -19,6 +19,9 @@ const (
 	PreflightPassedCondition = "PreflightPassed"
 	// InSyncCondition says whether the live objects and virtual machines equal the wanted ones.
 	InSyncCondition = "InSync"
+	// ReviewsPostedCondition, on a Fleet with spec.review.provider, says whether every open pull request carries its plan.
+	// It says nothing of the Fleet itself: Ready is the same without it. Written by the reviewer alone.
+	ReviewsPostedCondition = "ReviewsPosted"
 	// PausedCondition is True while nothing is applied because the cluster is paused or being moved; the message names who.
 	PausedCondition = "Paused"
 )
@@ -99,6 +102,21 @@ const (
 	NoFleetReason = "NoFleet"
 	// SourceUnknownReason: the revision could not be read or planned; nothing is known of this cluster.
 	SourceUnknownReason = "SourceUnknown"
+)
+
+// Reasons of ReviewsPostedCondition, beside Succeeded, Suspended, SecretNotFound, AuthenticationFailed and
+// RepositoryUnreachable. All but Succeeded leave the pull requests as they were.
+const (
+	// ForgeUnreachableReason: the forge does not answer, or not with anything useful; retried.
+	ForgeUnreachableReason = "ForgeUnreachable"
+	// ForgeRefusedReason: the forge or its client refuses what the Fleet asks for: a person must correct spec.review.
+	ForgeRefusedReason = "ForgeRefused"
+	// RateLimitedReason: the forge wants to be left alone for a while, and is.
+	RateLimitedReason = "RateLimited"
+	// ReviewFailedReason: some pull request could not be planned or told; retried. The message names it.
+	ReviewFailedReason = "ReviewFailed"
+	// NoBranchReason: spec.git.ref is a tag or commit, and pull requests go to branches.
+	NoBranchReason = "NoBranch"
 )
 
 // Reasons of a CloudAccount's ReadyCondition and StalledCondition, beside SecretNotFound and AuthenticationFailed.

@@ -99,7 +99,7 @@ func (r *Reviewed) InForce(cluster string, now time.Time) *Approval {
 // after gives r the history of what was shown before: when its plans were first shown, who approved, what was taken on.
 // What another pull request showed counts for nothing.
 func (r *Reviewed) after(before *Reviewed, now time.Time) {
-	now = now.UTC().Truncate(time.Second)
+	now = now.UTC().Round(0)
 	r.Shown, r.Approvals = now, nil
 	same := before != nil && before.Number == r.Number
 	clusters := make(map[string]Cluster, len(r.Clusters))
@@ -134,7 +134,7 @@ func (r *Reviewed) covered(before *Reviewed, name string) (Cluster, bool) {
 
 // merge puts approvals in the place of those that stood. One that stood keeps its time.
 func merge(stood, stand []Approval, now time.Time) []Approval {
-	now = now.UTC().Truncate(time.Second)
+	now = now.UTC().Round(0)
 	var all []Approval
 	for _, a := range stand {
 		if a.At.IsZero() {

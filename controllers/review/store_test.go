@@ -23,7 +23,7 @@ import (
 
 var (
 	noon  = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	fleet = client.ObjectKey{Namespace: "clusters", Name: "production"}
+	production = client.ObjectKey{Namespace: "clusters", Name: "production"}
 )
 
 const (
@@ -68,21 +68,21 @@ func (d *desk) secrets() []corev1.Secret {
 
 func (d *desk) put(r Reviewed) {
 	d.t.Helper()
-	if err := d.Put(d.t.Context(), fleet, r); err != nil {
+	if err := d.Put(d.t.Context(), production, r); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
 func (d *desk) approve(hash string, approvals ...Approval) {
 	d.t.Helper()
-	if err := d.Approve(d.t.Context(), fleet, hash, approvals); err != nil {
+	if err := d.Approve(d.t.Context(), production, hash, approvals); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
 func (d *desk) get(hash string) *Reviewed {
 	d.t.Helper()
-	r, err := d.Get(d.t.Context(), fleet, hash)
+	r, err := d.Get(d.t.Context(), production, hash)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestWhatWasShownIsReadBack(t *testing.T) {
 	if diff := cmp.Diff(&want, d.get(tree)); diff != "" {
 		t.Error(diff)
 	}
-	kept, err := d.List(t.Context(), fleet)
+	kept, err := d.List(t.Context(), production)
 	if diff := cmp.Diff([]Kept{{Tree: tree, Number: 7, Head: "c1", Put: noon}}, kept); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
@@ -231,7 +231,7 @@ func TestInForce(t *testing.T) {
 		}, tree, false},
 		"Spent": {func(d *desk) {
 			d.approve(tree, ada)
-			if err := d.Spend(d.t.Context(), fleet, tree, []string{"edge-01"}); err != nil {
+			if err := d.Spend(d.t.Context(), production, tree, []string{"edge-01"}); err != nil {
 				d.t.Fatal(err)
 			}
 			d.put(pull(tree, same))
@@ -240,7 +240,7 @@ func TestInForce(t *testing.T) {
 		}, tree, false},
 		"AnotherClusterSpent": {func(d *desk) {
 			d.approve(tree, ada)
-			if err := d.Spend(d.t.Context(), fleet, tree, []string{"edge-02"}); err != nil {
+			if err := d.Spend(d.t.Context(), production, tree, []string{"edge-02"}); err != nil {
 				d.t.Fatal(err)
 			}
 		}, tree, true},
@@ -281,7 +281,7 @@ func TestManyPlans(t *testing.T) {
 		for _, v := range all[i].Data {
 			size += len(v)
 		}
-		if size > corev1.MaxSecretSize || all[i].Labels[v1alpha1.ReviewedLabel] != fleet.Name {
+		if size > corev1.MaxSecretSize || all[i].Labels[v1alpha1.ReviewedLabel] != production.Name {
 			t.Errorf("Secret %s has %d bytes and labels %v", all[i].Name, size, all[i].Labels)
 		}
 	}
@@ -303,18 +303,18 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		r.Number = n
 		d.put(r)
 	}
-	if kept, err := d.List(t.Context(), fleet); err != nil || len(kept) != MaxKept || kept[0].Tree != hash(MaxKept+2) || kept[MaxKept-1].Tree != hash(3) {
+	if kept, err := d.List(t.Context(), production); err != nil || len(kept) != MaxKept || kept[0].Tree != hash(MaxKept+2) || kept[MaxKept-1].Tree != hash(3) {
 		t.Errorf("%d are kept, %v", len(kept), err)
 	}
 	d.now = d.now.Add(KeptFor - time.Minute)
-	if err := d.Tidy(t.Context(), fleet); err != nil || len(d.secrets()) != 1 {
+	if err := d.Tidy(t.Context(), production); err != nil || len(d.secrets()) != 1 {
 		t.Errorf("%d are left, %v", len(d.secrets()), err)
 	}
-	staging := client.ObjectKey{Namespace: fleet.Namespace, Name: "staging"}
+	staging := client.ObjectKey{Namespace: production.Namespace, Name: "staging"}
 	if err := d.Put(t.Context(), staging, pull(tree, rolling("edge-01", 3))); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Forget(t.Context(), fleet); err != nil || len(d.secrets()) != 1 || d.get(hash(MaxKept+2)) != nil {
+	if err := d.Forget(t.Context(), production); err != nil || len(d.secrets()) != 1 || d.get(hash(MaxKept+2)) != nil {
 		t.Errorf("%d are left, %v", len(d.secrets()), err)
 	}
 }
@@ -335,7 +335,7 @@ func TestBrokenSecret(t *testing.T) {
 			if err := d.api.Update(t.Context(), &s); err != nil {
 				t.Fatal(err)
 			}
-			if r, err := d.Get(t.Context(), fleet, tree); err == nil || r != nil || !strings.Contains(err.Error(), "delete it") {
+			if r, err := d.Get(t.Context(), production, tree); err == nil || r != nil || !strings.Contains(err.Error(), "delete it") {
 				t.Errorf("%+v, %v", r, err)
 			}
 		})
@@ -350,7 +350,7 @@ func TestUnknownIsNotNothing(t *testing.T) {
 			return away
 		},
 	}).Build()
-	if _, err := (Store{Client: api, Reader: api}).Get(t.Context(), fleet, tree); !errors.Is(err, away) {
+	if _, err := (Store{Client: api, Reader: api}).Get(t.Context(), production, tree); !errors.Is(err, away) {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,0 +1,244 @@
+package review
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/gitsource"
+	"github.com/refract-dev/refract/gitsource/forge"
+	"github.com/refract-dev/refract/render/plan/view"
+)
+
+// look brings one pull request up to date.
+func (p *pass) look(ctx context.Context, base gitsource.Revision, pull *forge.Pull) error {
+	k := p.m.pulls[pull.Number]
+	if k != nil {
+		made, err := p.stamp(ctx, pull, base, k.clusters)
+		if err != nil {
+			return err
+		}
+		if k.made == made && p.Now().Sub(k.at) < renewAfter {
+			return p.settle(ctx, pull, k)
+		}
+	}
+	if p.plans++; p.plans > plansInAPass {
+		p.out.More = true
+		return nil
+	}
+	return p.renew(ctx, pull, k)
+}
+
+// settle sends what a pass before this one could not, and hears who approved since.
+func (p *pass) settle(ctx context.Context, pull *forge.Pull, k *known) error {
+	if k.verdict.approvable {
+		if err := p.hear(ctx, pull, k); err != nil {
+			return err
+		}
+	}
+	return p.say(ctx, pull, k)
+}
+
+// stamp says what a plan is made from: the proposed commit, the branch that it goes to, the Fleet's own spec, and what is
+// live. Another stamp is another plan.
+func (p *pass) stamp(ctx context.Context, pull *forge.Pull, base gitsource.Revision, clusters []string) (string, error) {
+	live := ""
+	if !pull.Fork {
+		var err error
+		if live, err = p.Live.State(ctx, clusters); err != nil {
+			return "", fmt.Errorf("looking at what is live: %w", err)
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		pull.Head, base.Hash, fmt.Sprint(p.Fleet.UID, p.Fleet.Generation, pull.Fork), live, strings.Join(clusters, " "),
+	}, "\x00")))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// renew plans a pull request and tells it.
+func (p *pass) renew(ctx context.Context, pull *forge.Pull, before *known) error {
+	k, err := p.begin(ctx, pull, before)
+	if err != nil {
+		return err
+	}
+	f, err := p.read(ctx, pull)
+	if errors.Is(err, errMoved) {
+		p.out.More = true
+		return nil
+	}
+	if err != nil {
+		return p.failed(ctx, pull, k, err)
+	}
+	// Before the plan: what changes while it is made makes it stale.
+	k.clusters = f.touched()
+	made, err := p.stamp(ctx, pull, f.base.Revision, k.clusters)
+	if err != nil {
+		return err
+	}
+	report, err := p.plan(ctx, pull, f)
+	if err != nil {
+		return p.failed(ctx, pull, k, err)
+	}
+	if err := p.keep(ctx, pull, k, f, report); err != nil {
+		return err
+	}
+	k.verdict = verdictOf(report, f)
+	if err := p.comment(ctx, pull, k, f, report); err != nil {
+		return err
+	}
+	k.made = made
+	return p.settle(ctx, pull, k)
+}
+
+// begin notes that a pull request is being planned. A commit that was never shown is marked so.
+func (p *pass) begin(ctx context.Context, pull *forge.Pull, before *known) (*known, error) {
+	k := &known{head: pull.Head}
+	switch {
+	case before == nil:
+	case before.head == pull.Head:
+		// What was approved is what was shown until now.
+		if err := p.hear(ctx, pull, before); err != nil {
+			return nil, err
+		}
+		*k = *before
+	default:
+		k.comment = before.comment
+	}
+	k.made, k.at = "", p.Now()
+	p.m.pulls[pull.Number] = k
+	if k.status.State != "" || pull.Fork || p.shownBefore(pull) {
+		return k, nil
+	}
+	return k, p.send(ctx, pull, k, verdict{state: forge.Pending, line: "planning what a merge does"})
+}
+
+// comment sends the comment if it is another one. A pull request that is not about this Fleet gets none, unless it was
+// told otherwise before.
+func (p *pass) comment(ctx context.Context, pull *forge.Pull, k *known, f *files, report view.Report) error {
+	if k.comment == "" && unrelated(report, f) && len(p.m.kept[pull.Number]) == 0 {
+		return nil
+	}
+	body, err := p.body(report)
+	if err != nil || k.comment == body {
+		return err
+	}
+	if err := p.Forge.Comment(ctx, pull.Number, p.marker(), body); err != nil {
+		return fmt.Errorf("commenting: %w", err)
+	}
+	k.comment = body
+	p.out.Posted++
+	return nil
+}
+
+// shownBefore says whether an earlier process showed this very commit: its status stands until the plan is there.
+func (p *pass) shownBefore(pull *forge.Pull) bool {
+	return slices.ContainsFunc(p.m.kept[pull.Number], func(k Kept) bool { return k.Head == pull.Head })
+}
+
+// plan asks what the files do. What cannot be planned for the files' own fault is a report of mistakes.
+func (p *pass) plan(ctx context.Context, pull *forge.Pull, f *files) (view.Report, error) {
+	report := view.Report{Predicted: pull.Fork, Mistakes: f.mistakes}
+	if f.head != nil {
+		ctx, cancel := context.WithTimeout(ctx, planTimeout)
+		defer cancel()
+		var err error
+		if report, err = p.Live.Review(ctx, f.head, f.decodedBase, pull.Fork); err != nil {
+			return report, fmt.Errorf("planning: %w", err)
+		}
+	}
+	report.Fleet = p.key.String()
+	report.Base, report.Head = f.base.Revision.String(), f.revision
+	if pull.Fork {
+		report.Note = "This pull request comes from a fork, so only its files were looked at: neither the management cluster nor Prism Central was asked."
+	}
+	return report, nil
+}
+
+// keep has the store remember for the merge what is shown. What was only predicted is not worth it, and what does not
+// touch the Fleet needs none.
+func (p *pass) keep(ctx context.Context, pull *forge.Pull, k *known, f *files, report view.Report) error {
+	if pull.Fork || f.tree == "" || unrelated(report, f) {
+		k.tree = ""
+		return nil
+	}
+	shown := Of(report)
+	shown.Tree, shown.Number, shown.URL, shown.Title = f.tree, pull.Number, pull.URL, pull.Title
+	shown.Head, shown.Base = pull.Head, f.base.Revision.Hash
+	if err := p.Store.Put(ctx, p.key, shown); err != nil {
+		return err
+	}
+	k.tree = f.tree
+	if len(k.approvals) == 0 {
+		return nil
+	}
+	return p.Store.Approve(ctx, p.key, k.tree, k.approvals)
+}
+
+// failed tells that there is no plan, unless there was one of the same commit, which stands until it is made anew. Why is
+// for those who may read the Fleet: it may name what is not everybody's.
+func (p *pass) failed(ctx context.Context, pull *forge.Pull, k *known, why error) error {
+	if ctx.Err() != nil || k.status.State == forge.Success || k.status.State == forge.Failure {
+		return why
+	}
+	return errors.Join(why, p.send(ctx, pull, k, verdict{state: forge.Error, line: fmt.Sprintf(
+		"no plan could be made; it is tried again. Fleet %s says why in condition %s", p.key, v1alpha1.ReviewsPostedCondition)}))
+}
+
+// say sends the status if it is another one.
+func (p *pass) say(ctx context.Context, pull *forge.Pull, k *known) error {
+	v := k.verdict
+	if v.approvable {
+		by, err := p.approvedBy(ctx, k)
+		if err != nil {
+			return err
+		}
+		v = v.approved(by)
+	}
+	return p.send(ctx, pull, k, v)
+}
+
+func (p *pass) send(ctx context.Context, pull *forge.Pull, k *known, v verdict) error {
+	status := forge.Status{State: v.state, Context: p.context(), Description: clip(v.line)}
+	if reflect.DeepEqual(k.status, status) {
+		return nil
+	}
+	if err := p.Forge.SetStatus(ctx, pull.Head, status); err != nil {
+		return fmt.Errorf("setting the commit status: %w", err)
+	}
+	k.status = status
+	p.out.Posted++
+	return nil
+}
+
+// context of the commit status: one a Fleet.
+func (p *pass) context() string { return "refract/" + p.key.String() }
+
+// marker by which the Fleet's comment is found again. HTML ends a comment at two hyphens, which names may hold.
+func (p *pass) marker() string {
+	return "refract: " + strings.ReplaceAll(p.key.String(), "--", "-%2D")
+}
+
+func (p *pass) body(report view.Report) (string, error) {
+	var b strings.Builder
+	if err := view.WriteMarkdown(&b, report, view.MarkdownOptions{}); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// maxDescription is how long a commit status' text may be on every host.
+const maxDescription = 140
+
+func clip(text string) string {
+	runes := []rune(text)
+	if len(runes) <= maxDescription {
+		return text
+	}
+	return string(runes[:maxDescription-1]) + "…"
+}

@@ -1,0 +1,288 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/gitsource"
+	"github.com/refract-dev/refract/gitsource/forge"
+	"github.com/refract-dev/refract/render/fleet"
+	"github.com/refract-dev/refract/render/plan/view"
+)
+
+const (
+	// renewAfter is when a plan is made anew although nothing that is watched changed: Prism Central has no events.
+	renewAfter = 10 * time.Minute
+	// plansInAPass bounds how many pull requests one pass plans, so that it ends; the next one goes on.
+	plansInAPass = 10
+	// planTimeout bounds the making of one plan.
+	planTimeout = 5 * time.Minute
+	// decodeCache is how many bytes of decoded files and built layers are kept of one Fleet's pull requests: 16 MiB.
+	decodeCache = 16 << 20
+)
+
+// Source reads revisions of a Fleet's repository; a *gitsource.Repository is one.
+type Source interface {
+	// Resolve asks which commit a ref stands for.
+	Resolve(ctx context.Context, ref gitsource.Ref) (gitsource.Revision, error)
+	// Snapshots reads several revisions at once, unchecked.
+	Snapshots(ctx context.Context, refs ...gitsource.Ref) ([]gitsource.Snapshot, error)
+}
+
+// Live is the management cluster.
+type Live interface {
+	// State is a digest over what plans of the named clusters depend on beside the files. It costs no request.
+	State(ctx context.Context, clusters []string) (string, error)
+	// Review plans. Offline, nothing live may be read and no secret used.
+	Review(ctx context.Context, head, base *fleet.Fleet, offline bool) (view.Report, error)
+	// May asks Kubernetes whether the user or group that an approver is mapped to may approve the Fleet's plans.
+	May(ctx context.Context, a v1alpha1.ReviewApprover) (bool, error)
+}
+
+// Job is what a pass needs of one Fleet.
+type Job struct {
+	// Fleet with spec.review.provider.
+	Fleet *v1alpha1.Fleet
+	// Forge of its pull requests.
+	Forge forge.Forge
+	// Source of its files. Nobody else uses it.
+	Source Source
+	// Live is asked for plans.
+	Live Live
+}
+
+// Outcome of a pass, also of one that failed half-way.
+type Outcome struct {
+	// Open pull requests onto the Fleet's branch; -1 when they could not be listed.
+	Open int
+	// Posted counts the comments and statuses that were handed to the forge because they differ from the last ones.
+	Posted int
+	// More is left to do, or a pull request moved while it was looked at: look again soon.
+	More bool
+	// Merged: the last word of a merged pull request's approvals is kept, and the Fleet may go on by it.
+	Merged bool
+}
+
+// Reviewer keeps on every open pull request onto a Fleet's branch one comment and one commit status that say what its
+// merge would do. What it remembers saves work; losing it costs a plan for each open pull request, and nothing is said
+// twice.
+type Reviewer struct {
+	// Now is the clock.
+	Now func() time.Time
+	// Store keeps what was shown for the merge.
+	Store Store
+
+	mu     sync.Mutex
+	memory map[client.ObjectKey]*memory
+}
+
+// memory of one Fleet. Passes of one Fleet do not overlap.
+type memory struct {
+	cache *fleet.Cache
+	pulls map[int]*known
+	// kept is what the store held when this process began with the Fleet; nil before.
+	kept map[int][]Kept
+	base decoded
+}
+
+// decoded files of one commit.
+type decoded struct {
+	commit string
+	fleet  *fleet.Fleet
+}
+
+// known is what was last made of one pull request.
+type known struct {
+	head string
+	// made says what the plan was made from, when, and which clusters it is about.
+	made     string
+	at       time.Time
+	clusters []string
+	// tree that was put into the store; empty when nothing was.
+	tree string
+	// verdict of the plan, before anybody's word.
+	verdict verdict
+	// comment and status as they were last sent.
+	comment string
+	status  forge.Status
+	// approvals as they were last kept.
+	approvals []Approval
+}
+
+// Forget drops what is remembered of a Fleet that is gone or is no longer reviewed.
+func (r *Reviewer) Forget(fleet client.ObjectKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.memory, fleet)
+}
+
+func (r *Reviewer) remember(key client.ObjectKey) *memory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.memory == nil {
+		r.memory = map[client.ObjectKey]*memory{}
+	}
+	m := r.memory[key]
+	if m == nil {
+		m = &memory{cache: fleet.NewCache(decodeCache), pulls: map[int]*known{}}
+		r.memory[key] = m
+	}
+	return m
+}
+
+// pass is one look at the pull requests of a Fleet.
+type pass struct {
+	*Reviewer
+	Job
+	m   *memory
+	key client.ObjectKey
+	out Outcome
+	// plans that were made.
+	plans int
+}
+
+// Pass looks at all open pull requests once: those that are new, were updated, or whose plan is stale are planned and
+// told; of those that were merged the last approvals are kept. What goes wrong with one does not keep the others from
+// being looked at, but for a forge or a Git server that does not answer.
+func (r *Reviewer) Pass(ctx context.Context, j Job) (Outcome, error) {
+	p := &pass{Reviewer: r, Job: j, key: client.ObjectKeyFromObject(j.Fleet), out: Outcome{Open: -1}}
+	p.m = r.remember(p.key)
+	err := p.run(ctx)
+	return p.out, err
+}
+
+func (p *pass) run(ctx context.Context) error {
+	if p.m.kept == nil {
+		kept, err := p.Store.List(ctx, p.key)
+		if err != nil {
+			return err
+		}
+		p.m.kept = map[int][]Kept{}
+		for _, k := range kept {
+			p.m.kept[k.Number] = append(p.m.kept[k.Number], k)
+		}
+	}
+	pulls, err := p.Forge.Pulls(ctx, p.branch())
+	if err != nil {
+		return fmt.Errorf("listing pull requests: %w", err)
+	}
+	p.out.Open = len(pulls)
+	errs := []error{p.close(ctx, pulls)}
+	if away(errs[0]) {
+		return errs[0]
+	}
+	if len(pulls) == 0 {
+		return errs[0]
+	}
+	base, err := p.Source.Resolve(ctx, gitsource.Ref{Branch: p.branch()})
+	if err != nil {
+		return errors.Join(errs[0], err)
+	}
+	p.byNews(pulls)
+	for i := range pulls {
+		err := p.look(ctx, base, &pulls[i])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("pull request #%d: %w", pulls[i].Number, err))
+		}
+		if ctx.Err() != nil || away(err) {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// away says whether an error is no single pull request's own: nobody answers.
+func away(err error) bool {
+	limited := new(forge.RateLimited)
+	return errors.As(err, &limited) || errors.Is(err, forge.ErrUnreachable) || errors.Is(err, gitsource.ErrUnreachable)
+}
+
+// byNews puts those first that were never planned, then those whose plan is oldest, so that none is left out for long.
+func (p *pass) byNews(pulls []forge.Pull) {
+	at := func(number int) time.Time {
+		if k := p.m.pulls[number]; k != nil {
+			return k.at
+		}
+		return time.Time{}
+	}
+	slices.SortStableFunc(pulls, func(a, b forge.Pull) int { return at(a.Number).Compare(at(b.Number)) })
+}
+
+// branch that the Fleet follows.
+func (p *pass) branch() string {
+	if b := p.Fleet.Spec.Git.Ref.Branch; b != "" {
+		return b
+	}
+	return "main"
+}
+
+// close takes leave of pull requests that are no longer open. Of a merged one the last word of the approvals is kept:
+// after this nobody asks again.
+func (p *pass) close(ctx context.Context, open []forge.Pull) error {
+	is := map[int]bool{}
+	for i := range open {
+		is[open[i].Number] = true
+	}
+	numbers := map[int]bool{}
+	for n := range p.m.pulls {
+		numbers[n] = true
+	}
+	for n := range p.m.kept {
+		numbers[n] = true
+	}
+	var errs []error
+	for n := range numbers {
+		if is[n] {
+			continue
+		}
+		if err := p.closed(ctx, n); err != nil {
+			errs = append(errs, fmt.Errorf("pull request #%d, which is not open any more: %w", n, err))
+			if away(err) {
+				break
+			}
+			continue
+		}
+		delete(p.m.pulls, n)
+		delete(p.m.kept, n)
+	}
+	return errors.Join(errs...)
+}
+
+func (p *pass) closed(ctx context.Context, number int) error {
+	if !p.approvable() {
+		return nil
+	}
+	pull, err := p.Forge.Pull(ctx, number)
+	if errors.Is(err, forge.ErrNotFound) {
+		return nil
+	}
+	if err != nil || !pull.Merged || pull.Fork {
+		return err
+	}
+	kept, err := p.Store.List(ctx, p.key)
+	if err != nil {
+		return err
+	}
+	kept = slices.DeleteFunc(kept, func(k Kept) bool { return k.Number != number || k.Head != pull.Head })
+	if len(kept) == 0 {
+		return nil
+	}
+	words, err := p.words(ctx, &pull)
+	if err != nil {
+		return err
+	}
+	for _, k := range kept {
+		if err := p.Store.Approve(ctx, p.key, k.Tree, words); err != nil {
+			return err
+		}
+	}
+	p.out.Merged = true
+	return nil
+}

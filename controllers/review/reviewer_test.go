@@ -1,0 +1,568 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/gitsource"
+	"github.com/refract-dev/refract/gitsource/forge"
+	"github.com/refract-dev/refract/render/fleet"
+	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/render/plan/view"
+)
+
+// repository is a bare one with a clone, as on a forge: pull requests are refs in it.
+type repository struct {
+	t          *testing.T
+	clone, dir string
+}
+
+func newRepository(t *testing.T) *repository {
+	t.Helper()
+	r := &repository{t: t, dir: filepath.Join(t.TempDir(), "fleet.git"), clone: filepath.Join(t.TempDir(), "clone")}
+	r.git("init", "-q", "--bare", "-b", "main", r.dir)
+	r.git("init", "-q", "-b", "main", r.clone)
+	r.in("remote", "add", "origin", r.dir)
+	r.in("config", "user.name", "Platform")
+	r.in("config", "user.email", "platform@example.com")
+	return r
+}
+
+func (r *repository) git(args ...string) string {
+	r.t.Helper()
+	cmd := exec.CommandContext(r.t.Context(), "git", args...)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (r *repository) in(args ...string) string {
+	r.t.Helper()
+	return r.git(append([]string{"-C", r.clone}, args...)...)
+}
+
+// commit writes files on a ref, new from main when it does not exist, pushes it and gives the commit.
+func (r *repository) commit(ref string, files map[string]string) string {
+	r.t.Helper()
+	r.in("fetch", "-q", "origin", "+refs/*:refs/remotes/all/*")
+	from := "remotes/all/" + strings.TrimPrefix(ref, "refs/")
+	if !strings.Contains(r.in("for-each-ref", "--format=%(refname)"), "refs/"+from+"\n") {
+		from = "remotes/all/heads/main"
+	}
+	if r.in("for-each-ref") != "" {
+		r.in("checkout", "-q", "--detach", from)
+	}
+	for name, text := range files {
+		path := filepath.Join(r.clone, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.in("add", "--all")
+	r.in("commit", "-q", "--allow-empty", "-m", "change")
+	r.in("push", "-q", "origin", "+HEAD:"+ref)
+	return r.in("rev-parse", "HEAD")
+}
+
+// board is a forge in memory: the tests of gitsource/forge and test/review show the real ones.
+type board struct {
+	repo      *repository
+	pulls     map[int]*forge.Pull
+	approvals map[int][]forge.Approval
+	comments  map[int]string
+	statuses  map[string]forge.Status
+	history   []string
+	lists     int
+	fail      func(call string) error
+}
+
+func (b *board) call(name string) error {
+	if b.fail != nil {
+		return b.fail(name)
+	}
+	return nil
+}
+
+func (b *board) Pulls(_ context.Context, branch string) ([]forge.Pull, error) {
+	b.lists++
+	if err := b.call("pulls"); err != nil {
+		return nil, err
+	}
+	var open []forge.Pull
+	for _, p := range b.pulls {
+		if p.Base == branch && !p.Closed {
+			listed := *p
+			listed.MergeBase = ""
+			open = append(open, listed)
+		}
+	}
+	slices.SortFunc(open, func(a, b forge.Pull) int { return a.Number - b.Number })
+	return open, nil
+}
+
+func (b *board) Pull(_ context.Context, number int) (forge.Pull, error) {
+	if err := b.call("pull"); err != nil {
+		return forge.Pull{}, err
+	}
+	p, ok := b.pulls[number]
+	if !ok {
+		return forge.Pull{}, forge.ErrNotFound
+	}
+	return *p, nil
+}
+
+func (b *board) Approvals(_ context.Context, number int, _ []string) ([]forge.Approval, error) {
+	return b.approvals[number], b.call("approvals")
+}
+
+func (b *board) Comment(_ context.Context, number int, _, body string) error {
+	if err := b.call("comment"); err != nil {
+		return err
+	}
+	b.history = append(b.history, fmt.Sprintf("comment %d", number))
+	b.comments[number] = body
+	return nil
+}
+
+func (b *board) SetStatus(_ context.Context, commit string, s forge.Status) error {
+	if err := b.call("status"); err != nil {
+		return err
+	}
+	b.history = append(b.history, "status "+string(s.State))
+	b.statuses[commit] = s
+	return nil
+}
+
+// propose pushes files as pull request number.
+func (b *board) propose(number int, files map[string]string) *forge.Pull {
+	ref := fmt.Sprintf("refs/pull/%d/head", number)
+	head := b.repo.commit(ref, files)
+	p := b.pulls[number]
+	if p == nil {
+		p = &forge.Pull{Number: number, Base: "main", Ref: ref, Author: "grace", Title: "Change", URL: "https://forge.example.com/7"}
+		b.pulls[number] = p
+	}
+	p.Head, p.MergeBase = head, b.repo.in("merge-base", "HEAD", "remotes/all/heads/main")
+	return p
+}
+
+// sight is the management cluster.
+type sight struct {
+	state   string
+	plan    func(head, base *fleet.Fleet) view.Report
+	may     bool
+	reviews int
+	offline bool
+	err     error
+}
+
+func (s *sight) State(context.Context, []string) (string, error) { return s.state, nil }
+
+func (s *sight) Review(_ context.Context, head, base *fleet.Fleet, offline bool) (view.Report, error) {
+	s.reviews++
+	s.offline = offline
+	if s.err != nil {
+		return view.Report{}, s.err
+	}
+	r := s.plan(head, base)
+	r.Predicted = offline
+	return r, nil
+}
+
+func (s *sight) May(context.Context, v1alpha1.ReviewApprover) (bool, error) { return s.may, nil }
+
+// bench is a Fleet, its repository and forge, and a reviewer, which can be started anew.
+type bench struct {
+	*testing.T
+	desk  *desk
+	repo  *repository
+	board *board
+	live  *sight
+	job   Job
+	r     *Reviewer
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	repo := newRepository(t)
+	b := &bench{T: t, desk: newDesk(t), repo: repo, live: &sight{}}
+	b.board = &board{repo: repo, pulls: map[int]*forge.Pull{}, approvals: map[int][]forge.Approval{}, comments: map[int]string{}, statuses: map[string]forge.Status{}}
+	repo.commit("refs/heads/main", map[string]string{"fleet/a.yaml": "a: 1\n", "fleet/b.yaml": "b: 1\n", "README.md": "r\n"})
+	source, err := gitsource.Open(gitsource.Options{URL: "file://" + repo.dir, Path: "fleet", AllowFileURLs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.live.plan = func(head, base *fleet.Fleet) view.Report { return b.rolls(3) }
+	b.job = Job{Forge: b.board, Source: source, Live: b.live, Fleet: &v1alpha1.Fleet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: production.Namespace, Name: production.Name, Generation: 1},
+		Spec: v1alpha1.FleetSpec{
+			Git:    v1alpha1.GitSource{Path: "./fleet"},
+			Review: &v1alpha1.Review{Provider: v1alpha1.ReviewGitea, Approvers: []v1alpha1.ReviewApprover{{User: "ada", AsUser: "ada@example.com"}}},
+		},
+	}}
+	b.restart()
+	return b
+}
+
+// restart forgets everything that was in memory.
+func (b *bench) restart() { b.r = &Reviewer{Now: func() time.Time { return b.desk.now }, Store: b.desk.Store} }
+
+// rolls is a plan that goes on by itself.
+func (b *bench) rolls(machines int) view.Report {
+	return view.Report{Clusters: []view.ClusterReport{{Plan: rolling("edge-01", machines), Decision: &plan.Decision{Accepted: true}}}}
+}
+
+// waits is a plan that waits for a person's word.
+func (b *bench) waits(machines int) view.Report {
+	r := b.rolls(machines)
+	r.Clusters[0].Decision = &plan.Decision{Reason: v1alpha1.LimitExceededReason, Digest: r.Clusters[0].Plan.Digest()}
+	return r
+}
+
+func (b *bench) pass() Outcome {
+	b.Helper()
+	out, err := b.r.Pass(b.Context(), b.job)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return out
+}
+
+func (b *bench) wantStatus(p *forge.Pull, state forge.State, words string) {
+	b.Helper()
+	s := b.board.statuses[p.Head]
+	if s.State != state || !strings.Contains(s.Description, words) || s.Context != "refract/clusters/production" {
+		b.Errorf("the status is %+v, want %s: %s", s, state, words)
+	}
+}
+
+func TestPullRequestIsTold(t *testing.T) {
+	b := newBench(t)
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	out := b.pass()
+	if out.Open != 1 || out.Posted != 3 || !slices.Equal(b.board.history, []string{"status pending", "comment 7", "status success"}) {
+		t.Errorf("%+v, %v", out, b.board.history)
+	}
+	b.wantStatus(p, forge.Success, "3 machines re-created")
+	if !strings.Contains(b.board.comments[7], "edge-01") {
+		t.Errorf("the comment is %s", b.board.comments[7])
+	}
+	kept := b.desk.get(b.repo.in("rev-parse", "HEAD:fleet"))
+	if kept == nil || kept.Number != 7 || kept.Head != p.Head || len(kept.Clusters) != 1 {
+		t.Errorf("kept is %+v", kept)
+	}
+}
+
+func TestNothingIsSentTwice(t *testing.T) {
+	b := newBench(t)
+	b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	b.pass()
+	b.board.history, b.board.lists, b.live.reviews = nil, 0, 0
+	for range 3 {
+		b.desk.now = b.desk.now.Add(time.Minute)
+		if out := b.pass(); out.Posted != 0 {
+			t.Errorf("%+v", out)
+		}
+	}
+	if len(b.board.history) > 0 || b.board.lists != 3 || b.live.reviews != 0 {
+		t.Errorf("sent %v, %d lists, %d plans", b.board.history, b.board.lists, b.live.reviews)
+	}
+	b.desk.now = b.desk.now.Add(renewAfter)
+	if b.pass(); b.live.reviews != 1 || len(b.board.history) > 0 {
+		t.Errorf("%d plans, sent %v: Prism Central is looked at from time to time, and says the same", b.live.reviews, b.board.history)
+	}
+}
+
+// What makes a plan stale, and what then is told.
+func TestStalePlansAreRenewed(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(b *bench)
+		same   bool // what is told stays
+	}{
+		"NewCommit":   {func(b *bench) { b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 3\n"}) }, false},
+		"BaseMoved":   {func(b *bench) { b.repo.commit("refs/heads/main", map[string]string{"fleet/b.yaml": "b: 2\n"}) }, false},
+		"Drift":       {func(b *bench) { b.live.state = "edited" }, false},
+		"OtherLimits": {func(b *bench) { b.job.Fleet.Generation++ }, false},
+		"SamePlan": {func(b *bench) {
+			b.live.state = "edited"
+			b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.rolls(3) }
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+			b.pass()
+			b.board.history, b.live.reviews = nil, 0
+			b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.rolls(5) }
+			c.change(b)
+			b.pass()
+			if b.live.reviews != 1 {
+				t.Errorf("%d plans", b.live.reviews)
+			}
+			if (len(b.board.history) == 0) != c.same {
+				t.Errorf("sent %v", b.board.history)
+			}
+			if !c.same {
+				b.wantStatus(b.board.pulls[7], forge.Success, "5 machines re-created")
+			}
+		})
+	}
+}
+
+// The base moved: what is planned, and what is kept for the merge, is what the merge leaves.
+func TestMovedBaseIsMerged(t *testing.T) {
+	b := newBench(t)
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	b.repo.commit("refs/heads/main", map[string]string{"fleet/b.yaml": "b: 2\n"})
+	b.pass()
+	b.wantStatus(p, forge.Success, "3 machines")
+	b.repo.in("fetch", "-q", "origin", "+refs/*:refs/remotes/all/*")
+	b.repo.in("checkout", "-q", "--detach", "remotes/all/heads/main")
+	b.repo.in("merge", "-q", "--no-edit", "remotes/all/pull/7/head")
+	if kept := b.desk.get(b.repo.in("rev-parse", "HEAD:fleet")); kept == nil || kept.Head != p.Head {
+		t.Errorf("kept under the tree that Git's merge makes is %+v", kept)
+	}
+}
+
+func TestConflictIsTold(t *testing.T) {
+	b := newBench(t)
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	b.repo.commit("refs/heads/main", map[string]string{"fleet/a.yaml": "a: 3\n"})
+	b.pass()
+	b.wantStatus(p, forge.Failure, "conflicts")
+	if c := b.board.comments[7]; !strings.Contains(c, "fleet/a.yaml") || !strings.Contains(c, "merge main into the branch") || b.live.reviews != 0 {
+		t.Errorf("%d plans, and the comment is %s", b.live.reviews, c)
+	}
+}
+
+// A fork's files are planned without a look at anything live, and nothing of it is kept.
+func TestForksAreOnlyPredicted(t *testing.T) {
+	b := newBench(t)
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	p.Fork = true
+	b.pass()
+	if !b.live.offline || len(b.desk.secrets()) != 0 || !strings.Contains(b.board.comments[7], "comes from a fork") {
+		t.Errorf("offline %t, %d Secrets, and the comment is %s", b.live.offline, len(b.desk.secrets()), b.board.comments[7])
+	}
+	b.wantStatus(p, forge.Success, "predicted from the files")
+	b.board.history, b.live.reviews, b.live.state = nil, 0, "edited"
+	if b.pass(); b.live.reviews != 0 {
+		t.Error("what is live was looked at")
+	}
+}
+
+// A pull request about something else in the repository gets a status, which may be required, and no comment.
+func TestOtherFilesAreNoNews(t *testing.T) {
+	b := newBench(t)
+	b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return view.Report{} }
+	p := b.board.propose(7, map[string]string{"README.md": "s\n"})
+	b.pass()
+	b.wantStatus(p, forge.Success, "nothing of this Fleet changes")
+	if len(b.board.comments) > 0 || len(b.desk.secrets()) > 0 {
+		t.Errorf("commented %v", b.board.comments)
+	}
+	// Its files come, and go again: then the comment says so, also after a restart.
+	b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.rolls(3) }
+	b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	b.pass()
+	b.restart()
+	b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return view.Report{} }
+	b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 1\n"})
+	if b.pass(); strings.Contains(b.board.comments[7], "edge-01") {
+		t.Errorf("the comment is %s", b.board.comments[7])
+	}
+}
+
+// Killed between comment and status, or anywhere else: the next process says what is left to say.
+func TestCrashes(t *testing.T) {
+	for _, at := range []string{"pulls", "pull", "comment", "status", "approvals"} {
+		t.Run(at, func(t *testing.T) {
+			b := newBench(t)
+			b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.waits(3) }
+			p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+			killed := errors.New("killed")
+			b.board.fail = func(call string) error {
+				if call == at && (at != "status" || len(b.board.comments) > 0) {
+					return killed
+				}
+				return nil
+			}
+			if _, err := b.r.Pass(t.Context(), b.job); !errors.Is(err, killed) {
+				t.Fatalf("%v", err)
+			}
+			b.board.fail = nil
+			b.restart()
+			b.pass()
+			b.wantStatus(p, forge.Failure, "approval needed")
+			if !strings.Contains(b.board.comments[7], "edge-01") {
+				t.Errorf("the comment is %s", b.board.comments[7])
+			}
+		})
+	}
+}
+
+// A plan that cannot be made is not told in words that may name what is not everybody's; one that was told before stands.
+func TestFailedPlans(t *testing.T) {
+	b := newBench(t)
+	b.live.err = errors.New("dial tcp 10.0.0.1: secret-host")
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	if _, err := b.r.Pass(t.Context(), b.job); !errors.Is(err, b.live.err) || !strings.Contains(err.Error(), "#7") {
+		t.Fatalf("%v", err)
+	}
+	b.wantStatus(p, forge.Error, "no plan could be made")
+	if strings.Contains(fmt.Sprint(b.board.comments, b.board.statuses), "secret-host") {
+		t.Error("the error is told to everybody")
+	}
+	b.live.err = nil
+	b.pass()
+	b.wantStatus(p, forge.Success, "")
+	b.live.err, b.live.state, b.board.history = errors.New("away"), "edited", nil
+	if _, err := b.r.Pass(t.Context(), b.job); err == nil || len(b.board.history) > 0 {
+		t.Errorf("%v, sent %v", err, b.board.history)
+	}
+}
+
+// One pull request that goes wrong keeps no other from being told; a forge that wants to be left alone is.
+func TestErrorsOfOneAndOfAll(t *testing.T) {
+	b := newBench(t)
+	for n := range 3 {
+		b.board.propose(7+n, map[string]string{fmt.Sprintf("fleet/%d.yaml", n): "a: 2\n"})
+	}
+	failed := 0
+	b.board.fail = func(call string) error {
+		if call == "comment" && failed == 0 {
+			failed++
+			return forge.ErrAuth // such as a locked conversation
+		}
+		return nil
+	}
+	if _, err := b.r.Pass(t.Context(), b.job); !errors.Is(err, forge.ErrAuth) || len(b.board.comments) != 2 {
+		t.Errorf("%v, %d comments", err, len(b.board.comments))
+	}
+	b.restart()
+	until := noon.Add(time.Hour)
+	calls := 0
+	b.board.fail = func(call string) error {
+		if call == "pull" {
+			calls++
+			return &forge.RateLimited{Until: until}
+		}
+		return nil
+	}
+	limited := new(forge.RateLimited)
+	if _, err := b.r.Pass(t.Context(), b.job); !errors.As(err, &limited) || !limited.Until.Equal(until) || calls != 1 {
+		t.Errorf("%v, %d calls", err, calls)
+	}
+}
+
+// Git and the forge need not agree at once on what was pushed.
+func TestMovingPullRequestIsLookedAtAgain(t *testing.T) {
+	b := newBench(t)
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	p.Head = strings.Repeat("a", 40)
+	if out := b.pass(); !out.More || b.live.reviews != 0 {
+		t.Errorf("%+v, %d plans", out, b.live.reviews)
+	}
+}
+
+// Many pull requests are planned in turn.
+func TestPassEnds(t *testing.T) {
+	b := newBench(t)
+	for n := range plansInAPass + 2 {
+		b.board.propose(1+n, map[string]string{"fleet/a.yaml": fmt.Sprintf("a: %d\n", n+2)})
+	}
+	if out := b.pass(); !out.More || len(b.board.comments) != plansInAPass {
+		t.Errorf("%+v, %d comments", out, len(b.board.comments))
+	}
+	if out := b.pass(); out.More || len(b.board.comments) != plansInAPass+2 {
+		t.Errorf("%+v, %d comments", out, len(b.board.comments))
+	}
+}
+
+func TestApprovals(t *testing.T) {
+	b := newBench(t)
+	b.live.may = true
+	b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.waits(3) }
+	p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	b.pass()
+	b.wantStatus(p, forge.Failure, "approval needed")
+	says := func(who, commit string) { b.board.approvals[7] = []forge.Approval{{User: who, Commit: commit}} }
+
+	for name, c := range map[string]struct{ who, commit string }{
+		"Stranger": {"bob", p.Head}, "Author": {"grace", p.Head}, "OtherCommit": {"ada", p.MergeBase},
+	} {
+		says(c.who, c.commit)
+		b.pass()
+		if s := b.board.statuses[p.Head]; s.State != forge.Failure {
+			t.Errorf("%s: the status is %+v", name, s)
+		}
+	}
+	says("Ada", p.Head)
+	b.pass()
+	b.wantStatus(p, forge.Success, "approved by Ada")
+
+	// Another plan than the one that was approved: the word does not stand for it.
+	b.desk.now = b.desk.now.Add(time.Minute)
+	b.live.state, b.live.plan = "edited", func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.waits(4) }
+	b.pass()
+	b.wantStatus(p, forge.Failure, "approval needed")
+
+	b.board.approvals[7] = nil
+	b.pass()
+	b.desk.now = b.desk.now.Add(time.Minute)
+	says("ada", p.Head)
+	b.live.may = false
+	b.pass()
+	b.wantStatus(p, forge.Failure, "approval needed")
+}
+
+// The last word of a merged pull request is kept, also by a process that never saw it open; nobody is asked again.
+func TestMergedPullRequest(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprint(restarted), func(t *testing.T) {
+			b := newBench(t)
+			b.live.may = true
+			b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.waits(3) }
+			p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+			tree := b.repo.in("rev-parse", "HEAD:fleet")
+			b.pass()
+			b.board.approvals[7] = []forge.Approval{{User: "ada", Commit: p.Head}}
+			p.Closed, p.Merged = true, true
+			if restarted {
+				b.restart()
+			}
+			if out := b.pass(); !out.Merged || out.Open != 0 {
+				t.Errorf("%+v", out)
+			}
+			if a := b.desk.get(tree).InForce("edge-01", b.desk.now); a == nil || a.User != "ada" || a.AsUser != "ada@example.com" {
+				t.Errorf("in force is %+v", a)
+			}
+			b.board.fail = func(call string) error {
+				if call != "pulls" {
+					t.Errorf("%s is asked again", call)
+				}
+				return nil
+			}
+			if out := b.pass(); out.Merged {
+				t.Errorf("%+v", out)
+			}
+		})
+	}
+}
