@@ -6,11 +6,10 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
-	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/render/preflight"
 	"github.com/refract-dev/refract/render/site"
 )
@@ -24,14 +23,14 @@ const freshInventory = 30 * time.Second
 func (r *ClusterReconciler) preflight(v *view) error {
 	c := v.cluster
 	modes := v.preflightModes()
-	coming := v.coming()
+	coming := v.flow.Coming()
 	if len(coming) == 0 || off(modes) {
 		v.makesNothing()
 		return nil
 	}
 	account := client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}
 	known, last := r.sites.of(account), r.compared.last(account)
-	in := preflight.Input{Cluster: c, Objects: v.wanted(), Site: known.inventory, New: !v.health.Found, Owned: last.owned, Machines: coming}
+	in := preflight.Input{Cluster: c, Objects: v.flow.Wanted(), Site: known.inventory, New: !v.health.Found, Owned: last.owned, Machines: coming}
 	if !known.inventory.Knows(site.PartElements) || last.inventory == nil {
 		in.Site, in.Why = nil, "Prism Central has not answered yet; CloudAccount "+c.Spec.AccountRef.Name+" says more"
 		if modes.Existence == v1alpha1.PreflightEnforce {
@@ -69,12 +68,11 @@ func off(modes v1alpha1.Preflight) bool {
 // judge tells the findings and says whether they hold the change.
 func (r *ClusterReconciler) judge(v *view, account client.ObjectKey, modes v1alpha1.Preflight, found []preflight.Finding) error {
 	c := v.cluster
-	mode := map[preflight.Class]v1alpha1.PreflightMode{preflight.Existence: modes.Existence, preflight.Capacity: modes.Capacity}
 	c.Status.Preflight = nil
 	var holds, warns, unknown *preflight.Finding
 	for i := range found {
 		f := &found[i]
-		if mode[f.Class] == v1alpha1.PreflightOff {
+		if flow.ModeOf(modes, f.Class) == v1alpha1.PreflightOff {
 			continue
 		}
 		if len(c.Status.Preflight) < maxFailures {
@@ -83,7 +81,7 @@ func (r *ClusterReconciler) judge(v *view, account client.ObjectKey, modes v1alp
 		switch {
 		case f.Verdict == preflight.Unknown:
 			unknown = cmp.Or(unknown, f)
-		case mode[f.Class] == v1alpha1.PreflightEnforce:
+		case flow.ModeOf(modes, f.Class) == v1alpha1.PreflightEnforce:
 			holds = cmp.Or(holds, f)
 		default:
 			warns = cmp.Or(warns, f)
@@ -119,58 +117,4 @@ func (v *view) placed(f *preflight.Finding) string {
 }
 
 // preflightModes are the Fleet's, or the defaults.
-func (v *view) preflightModes() v1alpha1.Preflight {
-	modes := v1alpha1.Preflight{}
-	if v.fleet != nil {
-		modes = v.fleet.Spec.Preflight
-	}
-	modes.Existence = cmp.Or(modes.Existence, v1alpha1.PreflightEnforce)
-	modes.Capacity = cmp.Or(modes.Capacity, v1alpha1.PreflightWarn)
-	return modes
-}
-
-// wanted are the objects of the plan, changed or not.
-func (v *view) wanted() []*unstructured.Unstructured {
-	var all []*unstructured.Unstructured
-	for _, p := range v.flow.Pairs {
-		if p.Want != nil {
-			all = append(all, p.Want)
-		}
-	}
-	return all
-}
-
-// coming counts the machines that the plan makes anew, by control plane or pool.
-func (v *view) coming() map[string]int {
-	coming := map[string]int{}
-	for _, change := range v.flow.Plan.Changes {
-		if plan.Rank(change.Severity) == plan.Rank(v1alpha1.SeverityRollout) && change.Machines > 0 {
-			coming[change.Owner] = max(coming[change.Owner], change.Machines)
-		}
-	}
-	for _, p := range v.flow.Pairs {
-		if p.Want == nil || (p.Want.GetKind() != "KubeadmControlPlane" && p.Want.GetKind() != "MachineDeployment") {
-			continue
-		}
-		if n := added(p); n > 0 {
-			coming[p.Want.GetKind()+"/"+p.Want.GetName()] += n
-		}
-	}
-	return coming
-}
-
-// added is how many machines more a control plane or pool is to have. Without a number that is an autoscaler's to say.
-func added(p plan.Pair) int {
-	have := int64(0)
-	if p.Live != nil {
-		have, _, _ = unstructured.NestedInt64(p.Live.Object, "spec", "replicas")
-	}
-	want, given, _ := unstructured.NestedInt64(p.Want.Object, "spec", "replicas")
-	switch {
-	case !given && p.Live != nil:
-		return 0
-	case !given:
-		want = 1
-	}
-	return int(want - have)
-}
+func (v *view) preflightModes() v1alpha1.Preflight { return flow.Modes(v.fleet) }

@@ -168,19 +168,15 @@ func (s *scene) findRemovals() {
 		if declared[name] || !mirror.DeletionTimestamp.IsZero() {
 			continue
 		}
-		s.vanishing++
-		g := &removal{mirror: mirror, reason: v1alpha1.FileRemovedReason}
+		g := &removal{mirror: mirror}
 		s.removals[name] = g
-		switch {
-		case !s.declared.Complete:
-			s.vanishing--
-			g.keep, g.reason = "a file of this revision could not be understood, so it is not known whether this cluster is still declared; nothing is pruned", v1alpha1.SourceUnknownReason
-		case !accepted(mirror, s.records[name]):
-			g.keep, g.reason = "its file is gone from Git, and the mirrored object is not what was accepted; it is put back first", v1alpha1.SourceUnknownReason
-		case mirror.Annotations[v1alpha1.SourceAnnotation] != s.source:
-			g.keep = "the Fleet's url or path changed and the new place does not declare this cluster; it is kept, whatever its deletion policy"
-		default:
-			g.plan, g.keep = flow.Removal(mirror)
+		if s.declared.Complete {
+			s.vanishing++
 		}
+		if s.declared.Complete && !accepted(mirror, s.records[name]) {
+			g.keep, g.reason = "its file is gone from Git, and the mirrored object is not what was accepted; it is put back first", v1alpha1.SourceUnknownReason
+			continue
+		}
+		g.plan, g.keep, g.reason = flow.Vanished(mirror, s.source, s.declared.Complete)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -114,36 +113,16 @@ func (r *FleetReconciler) declare(s *scene, c *fleet.Cluster) *proposal {
 	return p
 }
 
-// blocked says what keeps a declared cluster from being mirrored: its predecessor is still going, or its account's name
-// is taken.
+// blocked says what keeps a declared cluster from being mirrored.
 func (s *scene) blocked(c *fleet.Cluster) error {
-	if mirror := s.mirrors[c.Object.Name]; mirror != nil && !mirror.DeletionTimestamp.IsZero() {
-		return wait(v1alpha1.DeletingReason, interval(s.fleet), "the cluster of this name is being deleted; it is created anew afterwards")
-	}
-	for _, p := range c.Profiles {
-		have := s.used[p.Object.Name]
-		if have == nil || have.Status.ContentDigest == p.ContentDigest {
-			continue
-		}
-		switch owner := have.Annotations[v1alpha1.FleetAnnotation]; {
-		case owner == "":
-			return stall(v1alpha1.ConflictReason, "ClusterProfile %s exists with another content and was not made by a Fleet; delete it, or use another metadata.name", p.Object.Name)
-		case owner != s.fleet.Name && s.fleets[owner]:
-			return stall(v1alpha1.ConflictReason, "ClusterProfile %s is declared by Fleet %s with another content; declare it in one place, or under another metadata.name", p.Object.Name, owner)
-		}
-	}
-	name := c.Account.Object.Name
-	have := s.entered[name]
-	if have == nil || equality.Semantic.DeepEqual(have.Spec, c.Account.Object.Spec) {
+	o := s.mirrored().Blocked(s.fleet.Name, s.mirrors[c.Object.Name], *c)
+	switch {
+	case o == nil:
 		return nil
+	case o.Reason == v1alpha1.DeletingReason:
+		return wait(o.Reason, interval(s.fleet), "%s", o.Message)
 	}
-	switch owner := have.Annotations[v1alpha1.FleetAnnotation]; {
-	case owner == "":
-		return stall(v1alpha1.ConflictReason, "CloudAccount %s exists with another spec and was not made by a Fleet; delete it, or commit the same spec", name)
-	case owner != s.fleet.Name && s.fleets[owner]:
-		return stall(v1alpha1.ConflictReason, "CloudAccount %s is declared by Fleet %s with another spec; declare it in one place, or under another name", name, owner)
-	}
-	return nil
+	return stall(o.Reason, "%s", o.Message)
 }
 
 // accepted says whether a mirror holds what its record accepted.
@@ -165,7 +144,7 @@ func (p *proposal) hold(err error) {
 	f := asFailure(err)
 	placed := build.Flatten("", err)
 	switch {
-	case f.kind == failed && placed[0].Path == "" && !refused(err):
+	case f.kind == failed && placed[0].Path == "" && !flow.Refused(err):
 		f = asFailure(retry(v1alpha1.SourceUnknownReason, fmt.Errorf("planning cluster %s: %w", p.name, err)))
 	case f.kind == failed:
 		f = asFailure(stall(v1alpha1.InvalidReason, "%w", err))
@@ -174,12 +153,6 @@ func (p *proposal) hold(err error) {
 	for _, e := range placed {
 		p.failures = append(p.failures, failureOf(p.name, p.placed(e)))
 	}
-}
-
-// refused says whether the API server answered that a request is wrong, as for lack of rights: that is the cluster's
-// own, and trying again does not help.
-func refused(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsNotFound(err)
 }
 
 // placed gives a mistake without a place that of the cluster's file.
@@ -250,7 +223,7 @@ func (r *FleetReconciler) tryMirror(ctx context.Context, s *scene, mirror *v1alp
 	} else {
 		err = s.client.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
 	}
-	if apierrors.IsInvalid(err) {
+	if flow.Invalid(err) {
 		return stall(v1alpha1.ForbiddenReason, "refused: %w", err)
 	}
 	return err

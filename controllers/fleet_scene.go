@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -85,7 +84,7 @@ func (s *scene) read() bool { return s.declared != nil }
 func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, error) {
 	s := &scene{
 		fleet: f, memory: r.remember(client.ObjectKeyFromObject(f)),
-		source:  digestOf(f.Spec.Git.URL, path.Clean("/"+f.Spec.Git.Path)),
+		source:  flow.Source(f),
 		mirrors: map[string]*v1alpha1.NutanixClusterSpec{}, fleets: map[string]bool{},
 		proposed: map[string]*proposal{}, removals: map[string]*removal{},
 	}
@@ -151,7 +150,7 @@ func (s *scene) lookAround(ctx context.Context, r *FleetReconciler) error {
 
 // mirrored is what is accepted and living, to compare with what is declared.
 func (s *scene) mirrored() flow.Mirrored {
-	m := flow.Mirrored{Namespace: s.fleet.Namespace, Clusters: s.all, Accounts: s.accounts}
+	m := flow.Mirrored{Namespace: s.fleet.Namespace, Clusters: s.all, Accounts: s.accounts, Fleets: s.fleets}
 	for _, name := range slices.Sorted(maps.Keys(s.used)) {
 		m.Profiles = append(m.Profiles, *s.used[name])
 	}

@@ -36,7 +36,10 @@ var floors = map[string][]string{
 	"render/site":        {},
 	"render/drift":       {"api", "render", "render/site"},
 	"render/preflight":   {"api", "render", "render/site"},
-	"controllers/flow":   {"api", "config", "gitsource", "render", "render/build", "render/fleet", "render/plan", "render/drift"},
+	"controllers/flow": {
+		"api", "config", "gitsource", "render", "render/build", "render/fleet", "render/plan", "render/plan/view", "render/drift",
+		"render/preflight", "render/site",
+	},
 	"controllers/kube":   {"api", "render", "render/plan"},
 	"controllers/prism":  {"api", "render/site"},
 	"controllers/review": {"api", "controllers/flow", "gitsource", "gitsource/forge", "render/fleet", "render/plan", "render/plan/view"},

@@ -1,7 +1,10 @@
 package flow
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"path"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/build"
@@ -20,6 +23,8 @@ type Mirrored struct {
 	Accounts []v1alpha1.CloudAccount
 	// Profiles of the namespace.
 	Profiles []v1alpha1.ClusterProfile
+	// Fleets of the namespace that live, by name. Nil: not known, and every Fleet that an object names counts as living.
+	Fleets map[string]bool
 }
 
 // ChangedProfile finds another content under a profile version that is mirrored: versions are immutable. The error is a
@@ -80,6 +85,30 @@ func (m Mirrored) address(living *v1alpha1.NutanixClusterSpec, newcomer fleet.Cl
 		return declared.Spec.Endpoint.Address
 	}
 	return ""
+}
+
+// Vanished says what becomes of an accepted cluster that its Fleet does not declare any more, complete saying whether
+// every file was understood: the plan of its removal, or why it is kept, with a condition reason. source is where the
+// Fleet reads now, see [Source]; "": wherever the cluster came from.
+func Vanished(c *v1alpha1.NutanixClusterSpec, source string, complete bool) (p plan.Plan, keep, reason string) {
+	switch {
+	case !complete:
+		return plan.Plan{}, "a file of this revision could not be understood, so it is not known whether this cluster is still declared; nothing is pruned", v1alpha1.SourceUnknownReason
+	case source != "" && c.Annotations[v1alpha1.SourceAnnotation] != source:
+		return plan.Plan{}, "the Fleet's url or path changed and the new place does not declare this cluster; it is kept, whatever its deletion policy", v1alpha1.FileRemovedReason
+	}
+	p, keep = Removal(c)
+	return p, keep, v1alpha1.FileRemovedReason
+}
+
+// Source is the digest of the repository and path that a Fleet reads, as its mirrors carry it in refract.dev/source.
+func Source(f *v1alpha1.Fleet) string {
+	h := sha256.New()
+	for _, part := range []string{f.Spec.Git.URL, path.Clean("/" + f.Spec.Git.Path)} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // Removal says what becomes of an accepted cluster whose file is gone, after its deletion policy: the plan of its removal,
