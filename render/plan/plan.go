@@ -9,10 +9,14 @@ import (
 
 // Ref names one object.
 type Ref struct {
+	// APIVersion as group/version, "cluster.x-k8s.io/v1beta2".
 	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Namespace  string `json:"namespace,omitempty"`
-	Name       string `json:"name"`
+	// Kind, "MachineDeployment".
+	Kind string `json:"kind"`
+	// Namespace of the object; empty for one outside of any.
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the object.
+	Name string `json:"name"`
 }
 
 // RefOf names o; the zero Ref for nil.

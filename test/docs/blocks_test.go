@@ -8,6 +8,7 @@
 //	<!-- test: output -->          what the block before it prints; … stands for anything in a line, and a line of
 //	                               nothing but … for any number of lines
 //	<!-- test: file fleet/a.yaml -->   write the block into that file
+//	<!-- test: golden a/testdata/b.md -->   the block shows that golden file of another test, … as in output
 //
 // Every other shell block stands in unrun.txt with the reason why no test runs it.
 package docs
@@ -15,6 +16,7 @@ package docs
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,7 +29,7 @@ type block struct {
 	page string
 	line int    // of its opening fence
 	lang string // first word after the fence
-	mark string // run, output, file or ""
+	mark string // run, output, file, golden or ""
 	args string // what the mark says beside
 	text string
 }
@@ -93,7 +95,7 @@ func blocks(page, text string) ([]block, error) {
 				return nil, fmt.Errorf("%s has no block below it", marked)
 			}
 			marked = &block{page: page, line: i + 1, mark: m[1], args: m[2]}
-			if m[1] != "run" && m[1] != "output" && m[1] != "file" {
+			if !slices.Contains([]string{"run", "output", "file", golden}, m[1]) {
 				return nil, fmt.Errorf("%s: unknown mark %q", marked, m[1])
 			}
 		case f != nil:

@@ -14,7 +14,7 @@ const Version = "plan.refract.dev/v1"
 
 // Document is what WriteJSON writes. Within a version fields are only added.
 type Document struct {
-	// APIVersion is Version.
+	// APIVersion is plan.refract.dev/v1.
 	APIVersion string `json:"apiVersion"`
 	// Kind is "PlanList".
 	Kind string `json:"kind"`
