@@ -51,6 +51,7 @@ type FleetReconciler struct {
 	inputs  *inputsReader
 	answers *kube.Answers
 	metrics *metrics
+	hooks   *receiver
 
 	claims claims
 
@@ -86,6 +87,7 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 		return ctrl.Result{}, nil // nothing is pruned; the clusters say FleetGone
 	}
 	before := f.DeepCopy()
+	r.hooks.listen(ctx, r.Reader, f)
 	s, stepErr := r.reconcile(ctx, f)
 	if overtaken(stepErr) {
 		return ctrl.Result{RequeueAfter: soon}, nil
@@ -193,7 +195,7 @@ func interval(f *v1alpha1.Fleet) time.Duration {
 // again is how long until the repository is looked at again. What happens in between does not put that off.
 func (s *scene) again(now time.Time) time.Duration {
 	left := s.memory.next.Sub(now)
-	if s.read() || s.unread != nil || s.memory.handled != token(s.fleet) || left > interval(s.fleet) {
+	if s.read() || s.unread != nil || s.memory.handled != s.token() || left > interval(s.fleet) {
 		return interval(s.fleet)
 	}
 	return max(left, soon)
@@ -230,16 +232,18 @@ func (r *FleetReconciler) forget(key client.ObjectKey) {
 	defer r.mu.Unlock()
 	delete(r.memory, key)
 	r.sources.forget(key)
+	r.hooks.forget(key)
 	r.metrics.forgetFleet(key)
 }
 
 // settle remembers that a look was complete, so that events that change nothing of it cost no ref listing.
 func (r *FleetReconciler) settle(f *v1alpha1.Fleet, s *scene) {
-	s.memory.handled, s.memory.next = token(f), r.Now().Add(interval(f))
+	s.memory.handled, s.memory.next = s.token(), r.Now().Add(interval(f))
 }
 
-// token stands for everything about a Fleet that calls for a look before the interval is over.
-func token(f *v1alpha1.Fleet) string {
-	requested, _ := meta.ReconcileAnnotationValue(f.Annotations)
-	return fmt.Sprint(f.Generation, requested, f.Annotations[v1alpha1.ApprovedPlanAnnotation])
+// token stands for everything about a Fleet that calls for a look before the interval is over: also the calls of its Git
+// server, as many as there were before the look began.
+func (s *scene) token() string {
+	requested, _ := meta.ReconcileAnnotationValue(s.fleet.Annotations)
+	return fmt.Sprint(s.fleet.Generation, requested, s.fleet.Annotations[v1alpha1.ApprovedPlanAnnotation], s.calls)
 }

@@ -24,6 +24,7 @@ type scene struct {
 	fleet  *v1alpha1.Fleet
 	source string // digest of url and path
 	memory *fleetMemory
+	calls  int64         // of the Git server, before anything was read
 	client client.Client // writes, as the Fleet's service account
 
 	mirrors map[string]*v1alpha1.NutanixClusterSpec // of this Fleet, by name
@@ -83,7 +84,7 @@ func (s *scene) read() bool { return s.declared != nil }
 // look reads what the API knows about the Fleet: its mirrors, their records, and the clusters of all others.
 func (r *FleetReconciler) look(ctx context.Context, f *v1alpha1.Fleet) (*scene, error) {
 	s := &scene{
-		fleet: f, memory: r.remember(client.ObjectKeyFromObject(f)),
+		fleet: f, memory: r.remember(client.ObjectKeyFromObject(f)), calls: r.hooks.calls(client.ObjectKeyFromObject(f)),
 		source:  flow.Source(f),
 		mirrors: map[string]*v1alpha1.NutanixClusterSpec{}, fleets: map[string]bool{},
 		proposed: map[string]*proposal{}, removals: map[string]*removal{},
@@ -164,7 +165,7 @@ func (r *FleetReconciler) read(ctx context.Context, s *scene) error {
 		return nil
 	}
 	m := s.memory
-	if m.handled == token(f) && r.Now().Before(m.next) && r.mirrored(s) {
+	if m.handled == s.token() && r.Now().Before(m.next) && r.mirrored(s) {
 		return nil
 	}
 	snap, repo, err := r.sources.snapshot(ctx, f)

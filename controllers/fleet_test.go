@@ -72,7 +72,8 @@ func TestNothingIsHandledBeforeItIsSaid(t *testing.T) {
 // Events between two looks do not put the next one off.
 func TestTheIntervalBeginsAtTheLook(t *testing.T) {
 	f := aFleet()
-	s := &scene{fleet: f, memory: &fleetMemory{handled: token(f), next: noon.Add(time.Hour)}}
+	s := &scene{fleet: f}
+	s.memory = &fleetMemory{handled: s.token(), next: noon.Add(time.Hour)}
 	for name, c := range map[string]struct {
 		at   time.Time
 		read bool

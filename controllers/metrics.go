@@ -26,7 +26,7 @@ type metrics struct {
 	prismSeconds                   *prometheus.HistogramVec
 	gitOperations, gitReceived     *prometheus.CounterVec
 	gitSeconds                     *prometheus.HistogramVec
-	apiRequests                    *prometheus.CounterVec
+	apiRequests, webhooks          *prometheus.CounterVec
 	apiSeconds                     *prometheus.HistogramVec
 
 	mu     sync.Mutex
@@ -46,7 +46,7 @@ func newMetrics(now func() time.Time, version string) *metrics {
 		predicted: predicted.counter(), observed: observed.counter(), corrected: corrected.counter(),
 		repairs: repaired.counter(), prismRequests: prismRequests.counter(), prismSeconds: prismSeconds.histogram(),
 		gitOperations: gitOperations.counter(), gitReceived: gitReceived.counter(), gitSeconds: gitSeconds.histogram(),
-		apiRequests: apiRequests.counter(), apiSeconds: apiSeconds.histogram(),
+		apiRequests: apiRequests.counter(), apiSeconds: apiSeconds.histogram(), webhooks: webhookRequests.counter(),
 	}
 }
 
@@ -61,7 +61,7 @@ func (m *metrics) register(to prometheus.Registerer) (func(), error) {
 }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds}
+	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds, m.webhooks}
 }
 
 // Describe implements prometheus.Collector.
@@ -98,6 +98,9 @@ func (m *metrics) forgetCluster(key client.ObjectKey) {
 		v.DeletePartialMatch(of(key))
 	}
 }
+
+// called counts a call of a Git server.
+func (m *metrics) called(result string) { m.webhooks.WithLabelValues(result).Inc() }
 
 // What happens to machines.
 const (

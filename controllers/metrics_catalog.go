@@ -76,6 +76,8 @@ var (
 	gitReceived   = metric{name: "refract_git_received_bytes_total", kind: counter, labels: object, help: "Bytes of packs received for a Fleet."}
 	gitSeconds    = metric{name: "refract_git_operation_duration_seconds", kind: histogram, labels: []string{"operation"}, help: "How long an operation took, connecting included.", buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}}
 
+	webhookRequests = metric{name: "refract_webhook_requests_total", kind: counter, labels: []string{"result"}, help: "Calls of Git servers, by what came of them: accepted, ignored (signed, but about nothing that a Fleet reads), replayed, unsigned, unknown (no Fleet takes calls there), oversized, method, path, broken or busy."}
+
 	apiRequests = metric{name: "refract_api_requests_total", kind: counter, labels: []string{"verb", "group", "resource", "subresource", "dry_run", "code"}, help: "Requests to the API server, by the words of RBAC. dry_run is true for what changes nothing. code is the HTTP status, error when there was no answer."}
 	apiSeconds  = metric{name: "refract_api_request_duration_seconds", kind: histogram, labels: []string{"verb", "dry_run"}, help: "How long a request to the API server took until the answer began; watches are left out.", buckets: []float64{.005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}}
 )
@@ -87,7 +89,7 @@ func catalog() []metric {
 		fleetInterval, fleetRead, fleetCommitted, fleetUpToDate, fleetHeld, fleetHeldPlans, fleetHeldSince, fleetFailures,
 		clusterInfo, clusterPhase, clusterHeld, machinesDesired, machinesThere, machinesNew, clusterProgress, clusterDrift, clusterContest,
 		clusterMachineDrift, clusterPreflight, prismInventory, prismUnknown, repaired, prismRequests, prismSeconds,
-		predicted, observed, corrected, gitOperations, gitReceived, gitSeconds, apiRequests, apiSeconds,
+		predicted, observed, corrected, gitOperations, gitReceived, gitSeconds, apiRequests, apiSeconds, webhookRequests,
 	}
 	slices.SortFunc(all, func(a, b metric) int { return cmp.Compare(a.name, b.name) })
 	return all

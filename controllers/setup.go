@@ -44,6 +44,8 @@ type Options struct {
 	Version string
 	// HealthAddress to serve /healthz and /readyz on; empty serves none.
 	HealthAddress string
+	// WebhookAddress to take calls of Git servers on, at /hooks/NAMESPACE/FLEET; empty takes none.
+	WebhookAddress string
 	// LeaderElection has one of several replicas act.
 	LeaderElection bool
 	// LeaderElectionNamespace holds the lease. Default: the namespace that the operator runs in.
@@ -193,6 +195,9 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 		clients: shared.clients, records: shared.records, layers: shared.layers, support: shared.support, inputs: inputs,
 		sources: &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
 		metrics: m, answers: answers,
+	}
+	if fleets.hooks, err = setupHooks(mgr, o, m, asks); err != nil {
+		return fmt.Errorf("setting up webhooks: %w", err)
 	}
 	clusters := &ClusterReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, StuckAfter: o.StuckAfter,

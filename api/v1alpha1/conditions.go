@@ -24,6 +24,9 @@ const (
 	ReviewsPostedCondition = "ReviewsPosted"
 	// PausedCondition is True while nothing is applied because the cluster is paused or being moved; the message names who.
 	PausedCondition = "Paused"
+	// WebhookReadyCondition on a Fleet with spec.webhook says whether calls of its Git server are taken. Where they are not,
+	// the repository is read every interval all the same.
+	WebhookReadyCondition = "WebhookReady"
 )
 
 // Reasons of ReadyCondition, ReconcilingCondition and StalledCondition.
@@ -176,4 +179,12 @@ const (
 	MovingReason = "Moving"
 	// NotPausedReason: nothing is paused.
 	NotPausedReason = "NotPaused"
+)
+
+// Reasons of WebhookReadyCondition, beside SecretNotFound.
+const (
+	// ListeningReason: calls that are signed with the token of the Secret are taken; the message says where.
+	ListeningReason = "Listening"
+	// NotListeningReason: the operator was told to take no calls.
+	NotListeningReason = "NotListening"
 )

@@ -76,8 +76,8 @@ type ReviewApprover struct {
 
 // Webhook says whose calls have the repository read at once.
 type Webhook struct {
-	// secretRef names a Secret whose key token signs the calls: GitHub and Gitea are told it when the webhook is made;
-	// anybody else sends X-Signature: sha256=<HMAC-SHA256 of the body in hexadecimal>.
+	// secretRef names a Secret whose key token, of at least 16 letters, signs the calls: GitHub and Gitea are told it when
+	// the webhook is made; anybody else sends X-Signature: sha256=<HMAC-SHA256 of the body in hexadecimal>.
 	// +required
 	SecretRef LocalReference `json:"secretRef"`
 }

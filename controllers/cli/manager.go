@@ -47,6 +47,9 @@ Exit codes: 0 ended by a signal, 2 an error.`,
 			if o.HealthAddress == off {
 				o.HealthAddress = ""
 			}
+			if o.WebhookAddress == off {
+				o.WebhookAddress = ""
+			}
 			config, _, err := from.open()
 			if err != nil {
 				return err
@@ -60,6 +63,7 @@ Exit codes: 0 ended by a signal, 2 an error.`,
 	flags.BoolVar(&o.MetricsSecure, "metrics-secure", false, "serve /metrics over TLS, and only to who may get it; needs the rights to create TokenReviews and SubjectAccessReviews")
 	flags.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for --metrics-secure; default: a certificate that nobody signed")
 	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":9440", "address of /healthz and /readyz; 0 turns it off")
+	flags.StringVar(&o.WebhookAddress, "webhook-address", off, "address to take calls of Git servers on, at /hooks/NAMESPACE/FLEET, such as :9292; 0 takes none")
 	flags.BoolVar(&o.LeaderElection, "leader-elect", false, "let only one of several managers work")
 	flags.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; default: the pod's own")
 	flags.IntVar(&o.Concurrent, "concurrent", 4, "reconciles at once, for each controller")

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -58,8 +59,20 @@ func ParseHook(h http.Header, body, token []byte) (Hook, error) {
 	}
 	hook := Hook{ID: first(h, "X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery")}
 	copy(hook.Sum[:], sum)
-	hook.read(first(h, "X-Gitea-Event", "X-Forgejo-Event", "X-GitHub-Event"), body)
+	hook.read(first(h, "X-Gitea-Event", "X-Forgejo-Event", "X-GitHub-Event"), content(h, body))
 	return hook, nil
+}
+
+// content is the JSON of a body, which hosts also send as a form: GitHub does unless told otherwise.
+func content(h http.Header, body []byte) []byte {
+	if kind, _, _ := strings.Cut(h.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/x-www-form-urlencoded" {
+		return body
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil || !form.Has("payload") {
+		return body
+	}
+	return []byte(form.Get("payload"))
 }
 
 // signed compares in constant time.

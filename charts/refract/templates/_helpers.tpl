@@ -145,6 +145,9 @@ configMap:
 {{- end }}
 {{- end }}
 - --health-probe-bind-address=:{{ int .Values.health.port }}
+{{- if .Values.webhook.enabled }}
+- --webhook-address=:{{ int .Values.webhook.port }}
+{{- end }}
 - --concurrent={{ int .Values.concurrent }}
 - --inventory-interval={{ .Values.inventoryInterval }}
 - --stuck-after={{ .Values.stuckAfter }}
