@@ -93,6 +93,18 @@ func arrow(c plan.Change) string {
 	}
 }
 
+// speaking sets apart from quiet changes those that say what they do, as many as do not have to fold.
+func speaking(quiet []plan.Change) (shows, rest []plan.Change) {
+	for _, c := range quiet {
+		if c.Reason != "" && len(shows) < foldQuiet {
+			shows = append(shows, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return shows, rest
+}
+
 // folded is quiet changes as counts: "12 objects created, 3 fields changed".
 func folded(quiet []plan.Change) string {
 	var created, fields, deleted, others int

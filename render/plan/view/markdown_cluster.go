@@ -1,9 +1,7 @@
 package view
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -39,7 +37,7 @@ func details(c ClusterReport, rows int, open, predicted bool) string {
 	}
 	loud, quiet := grouped(c.Plan)
 	whyTable(&b, loud, rows)
-	quietTable(&b, quiet, min(rows, foldQuiet))
+	quietTable(&b, quiet)
 	list(&b, "Preflight", c.Findings, rows, Finding.markdown)
 	list(&b, "Drift that is there now, beside this plan", c.Drift, rows, sentence)
 	if c.PrismCentral != nil {
@@ -123,20 +121,25 @@ func whyRow(g group, c plan.Change, withEffect bool) string {
 	return row(code(g.owner), effect, code(what), code(from), code(to), code(c.Place))
 }
 
-// quietTable shows what touches no machine, what has something to say first, and counts the rest.
-func quietTable(b *strings.Builder, quiet []plan.Change, rows int) {
+// quietTable shows what touches no machine; where that is much, what says what it does, and counts the rest.
+func quietTable(b *strings.Builder, quiet []plan.Change) {
 	if len(quiet) == 0 {
 		return
 	}
-	quiet = slices.Clone(quiet)
-	slices.SortStableFunc(quiet, func(x, y plan.Change) int { return cmp.Compare(min(1, len(y.Reason)), min(1, len(x.Reason))) })
-	shows := quiet[:min(rows, len(quiet))]
+	shows, rest := quiet, []plan.Change(nil)
+	if len(quiet) > foldQuiet {
+		shows, rest = speaking(quiet)
+	}
+	if len(shows) == 0 {
+		b.WriteString("No machine re-created or removed: " + folded(rest) + ".\n\n")
+		return
+	}
 	b.WriteString("No machine re-created or removed\n\n| Object | Effect | Field | From | To | File |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, c := range shows {
 		b.WriteString(whyRow(group{owner: c.Object.String()}, c, true))
 	}
 	b.WriteString("\n")
-	if rest := quiet[len(shows):]; len(rest) > 0 {
+	if len(rest) > 0 {
 		b.WriteString("and " + folded(rest) + ".\n\n")
 	}
 }

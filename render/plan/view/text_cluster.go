@@ -22,7 +22,7 @@ func (t *textView) clusters(r Report) {
 		details, lines = min(details, foldDetails), min(lines, foldClusters)
 	}
 	for _, c := range told[:details] {
-		t.cluster(c, len(told) > 1, r.Predicted)
+		t.cluster(c, len(r.Clusters) > 1, r.Predicted)
 	}
 	if details < lines {
 		t.b.WriteString("\n")
@@ -119,18 +119,20 @@ func (t *textView) quiet(quiet []plan.Change) {
 	if len(quiet) == 0 {
 		return
 	}
-	t.b.WriteString("\n")
+	t.line("\n  ", "No machine re-created or removed")
+	shows, rest := quiet, []plan.Change(nil)
 	if len(quiet) > foldQuiet && !t.options.Full {
-		t.line("  ", "No machine re-created or removed: "+folded(quiet)+"; --full shows each")
-		return
+		shows, rest = speaking(quiet)
 	}
-	t.line("  ", "No machine re-created or removed")
-	for _, c := range quiet {
+	for _, c := range shows {
 		text := t.change(c, c.Object.String())
 		if c.Reason != "" {
 			text += " (" + prose(c.Reason) + ")"
 		}
 		t.line("    ", text)
+	}
+	if len(rest) > 0 {
+		t.line("    ", "and "+folded(rest)+"; --full shows each")
 	}
 }
 
