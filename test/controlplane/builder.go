@@ -151,7 +151,7 @@ func (b *Builder) compile(ctx context.Context, p program, dir string) (time.Dura
 			}
 			args = append(args, "-modfile="+modfile)
 		}
-		if _, err := b.goCommand(ctx, p.module, append(args, p.pkg)...); err != nil {
+		if _, err := b.run(ctx, p.module, p.environment(), append(args, "-tags="+tags[p.name], p.pkg)...); err != nil {
 			return err
 		}
 		return os.Rename(temporary, filepath.Join(dir, p.name))
@@ -179,10 +179,14 @@ func (b *Builder) moduleDir(ctx context.Context, nested, module string) (string,
 
 // goCommand runs go in a nested module and returns its standard output; an error carries the end of what go said.
 func (b *Builder) goCommand(ctx context.Context, module string, args ...string) (string, error) {
+	return b.run(ctx, module, "CGO_ENABLED=0", args...)
+}
+
+func (b *Builder) run(ctx context.Context, module, environment string, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // arguments are our own
 	cmd.Dir = filepath.Join(b.Source, module)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	cmd.Env = append(os.Environ(), environment, "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("go %s in %s: %w\n%s", args[0], cmd.Dir, err, tail(stderr.String(), 20))

@@ -24,6 +24,8 @@ const (
 	Clusterctl = "clusterctl"
 	// Helm is no part of a world either.
 	Helm = "helm"
+	// Gitea is no part of a world either, and takes longest of all. It is built with cgo, for its database.
+	Gitea = "gitea"
 )
 
 // Versions of what is built. A test holds them against the nested go.mod files.
@@ -34,12 +36,14 @@ const (
 	CAPXVersion       = "v1.9.2"
 	WorkloadVersion   = "v1.13.0"
 	HelmVersion       = "v4.3.1"
+	GiteaVersion      = "v1.26.0"
 )
 
 const (
-	capiModule = "sigs.k8s.io/cluster-api"
-	helmModule = "helm.sh/helm/v4"
-	capxModule = "github.com/nutanix-cloud-native/cluster-api-provider-nutanix"
+	capiModule  = "sigs.k8s.io/cluster-api"
+	helmModule  = "helm.sh/helm/v4"
+	giteaModule = "code.gitea.io/gitea"
+	capxModule  = "github.com/nutanix-cloud-native/cluster-api-provider-nutanix"
 )
 
 // program says where one binary comes from.
@@ -54,6 +58,10 @@ type program struct {
 	patched bool   // built with the patched controller-runtime
 	asset   bool   // a file of that name in $KUBEBUILDER_ASSETS is used instead
 }
+
+// tags are the build tags of programs that need some; these are built with cgo. Beside program, which is hashed into every
+// key, so that a column for one does not have all others built again.
+var tags = map[string]string{Gitea: "sqlite sqlite_unlock_notify"}
 
 func programs() []program {
 	manager := func(name, pkg string) program {
@@ -79,6 +87,10 @@ func programs() []program {
 			name: Helm, module: "helm", pkg: helmModule + "/cmd/helm", pinned: helmModule, version: HelmVersion, hurried: true,
 			ldflags: "-X " + helmModule + "/internal/version.version=" + HelmVersion,
 		},
+		{
+			name: Gitea, module: "gitea", pkg: giteaModule, pinned: giteaModule, version: GiteaVersion, hurried: true,
+			ldflags: "-X main.Version=" + strings.TrimPrefix(GiteaVersion, "v"),
+		},
 		{name: Workload, module: "workload", pkg: ".", pinned: capiModule + "/test", version: WorkloadVersion, hurried: true},
 	}
 }
@@ -87,7 +99,7 @@ func programs() []program {
 func All() []string {
 	names := make([]string, 0, len(programs()))
 	for _, p := range programs() {
-		if p.name != Clusterctl && p.name != Helm {
+		if !slices.Contains([]string{Clusterctl, Helm, Gitea}, p.name) {
 			names = append(names, p.name)
 		}
 	}
@@ -112,6 +124,14 @@ func (p program) compilerFlags() string {
 		return "-gcflags=all=-dwarf=false -l"
 	}
 	return "-gcflags=all=-dwarf=false"
+}
+
+// environment is what go needs to know to build it.
+func (p program) environment() string {
+	if tags[p.name] != "" {
+		return "CGO_ENABLED=1"
+	}
+	return "CGO_ENABLED=0"
 }
 
 // versionFlags stamps a version into Kubernetes programs: built from modules they would report v0.0.0-master, with

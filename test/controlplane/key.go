@@ -21,6 +21,9 @@ func key(module, dir, toolchain string) (string, error) {
 	for _, p := range programs() {
 		if p.module == module {
 			say(sum, "program %+v\n", p)
+			if tags[p.name] != "" {
+				say(sum, "tags %s\n", tags[p.name])
+			}
 		}
 	}
 	sources, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -136,3 +136,8 @@ func (b *Builder) Flavor(ctx context.Context, name string) ([]byte, error) {
 	}
 	return kustomize(filepath.Join(dir, "test", "e2e", "data", "infrastructure-nutanix", "v1beta1", name))
 }
+
+// GiteaFiles is the directory of Gitea's module, whose folders templates, options and public it serves from.
+func (b *Builder) GiteaFiles(ctx context.Context) (string, error) {
+	return b.moduleDir(ctx, "gitea", giteaModule)
+}

@@ -14,12 +14,13 @@ import (
 
 // Git is a Git server over smart HTTP with one repository, and a clone to push from.
 type Git struct {
-	// Server serves the repository; stop and start it to have Git away.
+	// Server serves the repository; stop and start it to have Git away. Nil when somebody else serves it.
 	Server *gittestserver.GitServer
 	// Username and Password that the server asks for.
 	Username, Password string
 
 	clone, bare string
+	joined      string // address of a repository that somebody else serves
 }
 
 // NewGit starts a server with an empty repository whose branch is main. dir holds its files.
@@ -47,40 +48,63 @@ func NewGit(ctx context.Context, dir string) (*Git, error) {
 }
 
 // Close stops the server.
-func (g *Git) Close() { g.Server.StopHTTP() }
+func (g *Git) Close() {
+	if g.Server != nil {
+		g.Server.StopHTTP()
+	}
+}
 
 // URL of the repository, without credentials.
-func (g *Git) URL() string { return g.Server.HTTPAddress() + "/fleet.git" }
+func (g *Git) URL() string {
+	if g.Server == nil {
+		return g.joined
+	}
+	return g.Server.HTTPAddress() + "/fleet.git"
+}
 
 // Clone is the directory of the clone that Push commits from.
 func (g *Git) Clone() string { return g.clone }
 
 // Push writes files (path to content; "" removes the file), commits and pushes them to main, and returns the commit.
 func (g *Git) Push(ctx context.Context, message string, files map[string]string) (string, error) {
-	for path, content := range files {
-		name := filepath.Join(g.clone, filepath.FromSlash(path))
-		if content == "" {
-			if err := os.RemoveAll(name); err != nil {
-				return "", err
-			}
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-			return "", err
-		}
+	if g.Server == nil {
+		return g.PushTo(ctx, "main", "", message, files)
+	}
+	if err := g.write(files); err != nil {
+		return "", err
 	}
 	return g.Commit(ctx, message)
 }
 
+func (g *Git) write(files map[string]string) error {
+	for path, content := range files {
+		name := filepath.Join(g.clone, filepath.FromSlash(path))
+		if content == "" {
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Commit commits and pushes whatever the clone holds, also nothing, and returns the commit.
 func (g *Git) Commit(ctx context.Context, message string) (string, error) {
+	return g.commitTo(ctx, "HEAD:main", message)
+}
+
+func (g *Git) commitTo(ctx context.Context, refspec, message string) (string, error) {
 	for _, args := range [][]string{
 		{"-C", g.clone, "add", "--all"},
 		{"-C", g.clone, "-c", "user.name=Platform", "-c", "user.email=platform@example.com", "commit", "--quiet", "--allow-empty", "-m", message},
-		{"-C", g.clone, "push", "--quiet", "origin", "HEAD:main"},
+		{"-C", g.clone, "push", "--quiet", "origin", refspec},
 	} {
 		if err := g.run(ctx, args...); err != nil {
 			return "", err
@@ -97,7 +121,7 @@ func (g *Git) Point(ctx context.Context, branch, commit string) error {
 
 func (g *Git) run(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // the arguments are those of this file
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_TERMINAL_PROMPT=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, out)
 	}

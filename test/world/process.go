@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type command struct {
 	path string
 	args []string
 	env  []string // besides the caller's
+	as   *syscall.Credential
 	// ready reports nil once the program can be used; it is asked until then.
 	ready func(ctx context.Context) error
 }
@@ -41,6 +43,7 @@ func launch(dir string, c command) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = append(os.Environ(), c.env...)
 	p.cmd.SysProcAttr = childAttributes()
+	p.cmd.SysProcAttr.Credential = c.as
 	started := make(chan error, 1)
 	go func() {
 		// The kernel ends the child when the thread that started it ends, so that thread is kept until then.

@@ -1,8 +1,10 @@
 package world
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // Program is one that a test starts beside a world, to end it when it likes. It dies with the test's process.
@@ -13,6 +15,32 @@ type Program struct{ p *process }
 func (w *World) Launch(name, path string, args ...string) (*Program, error) {
 	p, err := launch(w.dir, command{name: name, path: path, args: args})
 	if err != nil {
+		return nil, err
+	}
+	return &Program{p}, nil
+}
+
+// Command says how to start a program that needs no world.
+type Command struct {
+	// Name of the program's log, and Path of its file.
+	Name, Path string
+	// Args of the program, and Env beside the caller's.
+	Args, Env []string
+	// As is whom it runs as; nil: as the caller.
+	As *syscall.Credential
+	// Ready reports nil once the program can be used; it is asked until then.
+	Ready func(ctx context.Context) error
+}
+
+// Spawn starts a program without a world and waits until it is ready. It writes to <name>.log in dir, and dies with this
+// process. The error carries the end of its log.
+func Spawn(ctx context.Context, dir string, c Command) (*Program, error) {
+	p, err := launch(dir, command{name: c.Name, path: c.Path, args: c.Args, env: c.Env, as: c.As, ready: c.Ready})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.await(ctx, startTimeout); err != nil {
+		p.kill()
 		return nil, err
 	}
 	return &Program{p}, nil
