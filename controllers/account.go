@@ -76,7 +76,7 @@ func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAcco
 	if err != nil {
 		return err
 	}
-	known := r.sites.want(client.ObjectKeyFromObject(a), creds.endpoint(a), creds.token(a))
+	known := r.sites.want(client.ObjectKeyFromObject(a), creds.access(a), creds.token(a))
 	reportSite(a, known)
 	failed := []error{r.compare(ctx, a, clusters, known)}
 	if err := unproved(a, known, creds.token(a)); err != nil {

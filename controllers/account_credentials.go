@@ -36,16 +36,20 @@ func (l login) file() ([]byte, error) {
 	}})
 }
 
-func (c credentials) endpoint(a *v1alpha1.CloudAccount) prism.Endpoint {
-	return prism.Endpoint{
+func (c credentials) access(a *v1alpha1.CloudAccount) access {
+	e := access{Endpoint: prism.Endpoint{
 		Address: a.Spec.Endpoint.Address, Port: port(a), Username: c.account.user, Password: c.account.password,
 		TrustBundle: c.trust, Insecure: a.Spec.Insecure,
+	}}
+	if c.workload != c.account {
+		e.workload = &c.workload
 	}
+	return e
 }
 
 // token stands for what is proved: where Prism Central is and who enters it. It never leaves this process.
 func (c credentials) token(a *v1alpha1.CloudAccount) string {
-	return digestOf(c.central, c.account.user, c.account.password, string(c.trust), strconv.FormatBool(a.Spec.Insecure))
+	return digestOf(c.central, c.account.user, c.account.password, c.workload.user, c.workload.password, string(c.trust), strconv.FormatBool(a.Spec.Insecure))
 }
 
 func port(a *v1alpha1.CloudAccount) int32 { return cmp.Or(a.Spec.Endpoint.Port, 9440) }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -34,11 +35,18 @@ type keeper struct {
 	wake   chan struct{}
 
 	mu     sync.Mutex
-	wanted prism.Endpoint
+	wanted access
 	token  string // of wanted
 	seen   sight
 	orders []order
 	again  bool // the inventory is to be read now
+}
+
+// access is how to enter a Prism Central.
+type access struct {
+	prism.Endpoint
+	// workload is the user for what runs inside workload clusters, who is proved too; nil when it is the same one.
+	workload *login
 }
 
 // sight is what is known of one Prism Central. It is a value that nobody writes to.
@@ -83,7 +91,7 @@ func (s *sites) Start(ctx context.Context) error {
 func (s *sites) NeedLeaderElection() bool { return true }
 
 // want tells which endpoint and credentials an account has now, and returns what is known of it.
-func (s *sites) want(account client.ObjectKey, e prism.Endpoint, token string) sight {
+func (s *sites) want(account client.ObjectKey, e access, token string) sight {
 	k := s.keeper(account)
 	k.mu.Lock()
 	news := k.token != token
@@ -268,15 +276,7 @@ func (v *visit) prove(ctx context.Context) bool {
 	if !v.mayTry(token) {
 		return false
 	}
-	options := v.sites.options
-	options.Observe = v.sites.observe(v.account)
-	door, err := prism.Open(wanted, options)
-	version := ""
-	if err == nil {
-		if version, err = door.Prove(ctx); err != nil {
-			door.Close()
-		}
-	}
+	door, version, err := v.enter(ctx, wanted)
 	if ctx.Err() != nil {
 		if err == nil {
 			door.Close()
@@ -295,6 +295,42 @@ func (v *visit) prove(ctx context.Context) bool {
 		*s = sight{proved: token, provedAt: at, rotated: s.proved != "", version: version, tried: token, inventory: s.inventory, gone: s.gone}
 	})
 	return true
+}
+
+// enter opens a door for an account's user once both users are proved. The lesser one may be allowed to read next to
+// nothing: that Prism Central lets him in is enough.
+func (v *visit) enter(ctx context.Context, e access) (*prism.Door, string, error) {
+	door, version, err := v.open(ctx, e.Endpoint)
+	if err != nil || e.workload == nil {
+		return door, version, err
+	}
+	lesser := e.Endpoint
+	lesser.Username, lesser.Password = e.workload.user, e.workload.password
+	other, _, err := v.open(ctx, lesser)
+	if err == nil {
+		other.Close()
+		return door, version, nil
+	}
+	if refused := new(prism.Error); errors.As(err, &refused) && refused.Reason == prism.Forbidden {
+		return door, version, nil
+	}
+	door.Close()
+	return nil, "", fmt.Errorf("the user of spec.workloadCredentialsRef: %w", err)
+}
+
+func (v *visit) open(ctx context.Context, e prism.Endpoint) (*prism.Door, string, error) {
+	options := v.sites.options
+	options.Observe = v.sites.observe(v.account)
+	door, err := prism.Open(e, options)
+	if err != nil {
+		return nil, "", err
+	}
+	version, err := door.Prove(ctx)
+	if err != nil {
+		door.Close()
+		return nil, "", err
+	}
+	return door, version, nil
 }
 
 // note changes what is known and tells of it.

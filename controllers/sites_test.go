@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,13 +62,13 @@ func TestRefusedPasswordPauses(t *testing.T) {
 	v := &visit{sites: all, keeper: all.keeper(account), account: account}
 	t.Cleanup(v.close)
 
-	all.want(account, pc.Endpoint, "first")
+	all.want(account, access{Endpoint: pc.Endpoint}, "first")
 	if !v.look(t.Context()) || all.of(account).proved != "first" || !all.of(account).inventory.Knows(site.PartElements) {
 		t.Fatalf("the right password is not taken: %+v", all.of(account))
 	}
 	wrong := pc.Endpoint
 	wrong.Password = "wrong"
-	all.want(account, wrong, "second")
+	all.want(account, access{Endpoint: wrong}, "second")
 	if v.look(t.Context()) || all.of(account).err == nil || all.of(account).proved != "first" {
 		t.Fatalf("the wrong password is taken: %+v", all.of(account))
 	}
@@ -90,8 +91,16 @@ func TestRefusedPasswordPauses(t *testing.T) {
 	if again := pc.refused.Load(); again == tried {
 		t.Error("the wrong password is not tried again after the pause")
 	}
-	all.want(account, pc.Endpoint, "third")
+	all.want(account, access{Endpoint: pc.Endpoint}, "third")
 	if !v.look(t.Context()) || all.of(account).proved != "third" || !all.of(account).rotated {
 		t.Errorf("another password waits for the refused one: %+v", all.of(account))
+	}
+	all.want(account, access{Endpoint: pc.Endpoint, workload: &login{"refract", "wrong"}}, "fourth")
+	if v.look(t.Context()) || all.of(account).proved != "third" || !strings.Contains(all.of(account).err.Error(), "spec.workloadCredentialsRef") {
+		t.Errorf("the wrong password of the lesser user is taken: %+v", all.of(account))
+	}
+	all.want(account, access{Endpoint: pc.Endpoint, workload: &login{"refract", rightPassword}}, "fifth")
+	if !v.look(t.Context()) || all.of(account).proved != "fifth" {
+		t.Errorf("the lesser user is not proved: %+v", all.of(account))
 	}
 }

@@ -44,6 +44,7 @@ func newCentral(t *testing.T) *central {
 	t.Helper()
 	c := &central{prism: simulator.New(simulator.Options{
 		Model: simulator.DefaultModel(), Username: prismUser, Password: credentials["Prism Central password"],
+		Users: []simulator.User{{Name: "ccm", Password: credentials["workload password"]}},
 	})}
 	c.Server = httptest.NewUnstartedServer(c)
 	c.Config.ErrorLog = log.New(io.Discard, "", 0)
