@@ -86,6 +86,7 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	if !f.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // nothing is pruned; the clusters say FleetGone
 	}
+	withoutReview(f)
 	before := f.DeepCopy()
 	r.hooks.listen(ctx, r.Reader, f)
 	s, stepErr := r.reconcile(ctx, f)

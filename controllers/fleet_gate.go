@@ -61,7 +61,7 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 		if unfinished := rec.unfinished(); unfinished != nil {
 			in.Clusters[name] = plan.ClusterInput{Unfinished: unfinished, Limits: rec.limits()}
 		}
-		if rec.Removal != nil && rec.Removal.ApprovedBy == "" && !mirror.DeletionTimestamp.IsZero() && mirror.Annotations[v1alpha1.DeleteAtAnnotation] != "" {
+		if rec.deleting(mirror) {
 			in.Deleting++
 		}
 		if recorded := rec.Held.unpacked(); recorded != nil {

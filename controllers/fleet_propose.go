@@ -216,17 +216,20 @@ func (r *FleetReconciler) inputsOf(ctx context.Context, s *scene, p *proposal) (
 // tryMirror has the API server judge the new or changed mirror before anything is accepted: what is immutable, or what
 // other people's policies do not allow, is refused there.
 func (r *FleetReconciler) tryMirror(ctx context.Context, s *scene, mirror *v1alpha1.NutanixClusterSpec, p *proposal) error {
-	trial := s.mirrorOf(mirror, p)
-	var err error
-	if mirror == nil {
-		err = s.client.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
-	} else {
-		err = s.client.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
-	}
+	err := s.dryRunMirror(ctx, mirror, p)
 	if flow.Invalid(err) {
 		return stall(v1alpha1.ForbiddenReason, "refused: %w", err)
 	}
 	return err
+}
+
+// dryRunMirror writes a mirror without leaving anything.
+func (s *scene) dryRunMirror(ctx context.Context, mirror *v1alpha1.NutanixClusterSpec, p *proposal) error {
+	trial := s.mirrorOf(mirror, p)
+	if mirror == nil {
+		return s.client.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
+	}
+	return s.client.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
 }
 
 // reserve holds newcomers whose name or endpoint is taken, and clusters that another Fleet declares.

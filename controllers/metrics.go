@@ -29,8 +29,11 @@ type metrics struct {
 	apiRequests, webhooks          *prometheus.CounterVec
 	apiSeconds                     *prometheus.HistogramVec
 
+	reviewRequests, reviewPosted *prometheus.CounterVec
+
 	mu     sync.Mutex
 	fleets map[client.ObjectKey]fleetTimes
+	looks  map[client.ObjectKey]reviewTimes
 	state  *state // nil until the manager is made
 }
 
@@ -42,11 +45,12 @@ type fleetTimes struct {
 
 func newMetrics(now func() time.Time, version string) *metrics {
 	return &metrics{
-		now: now, version: version, fleets: map[client.ObjectKey]fleetTimes{},
+		now: now, version: version, fleets: map[client.ObjectKey]fleetTimes{}, looks: map[client.ObjectKey]reviewTimes{},
 		predicted: predicted.counter(), observed: observed.counter(), corrected: corrected.counter(),
 		repairs: repaired.counter(), prismRequests: prismRequests.counter(), prismSeconds: prismSeconds.histogram(),
 		gitOperations: gitOperations.counter(), gitReceived: gitReceived.counter(), gitSeconds: gitSeconds.histogram(),
 		apiRequests: apiRequests.counter(), apiSeconds: apiSeconds.histogram(), webhooks: webhookRequests.counter(),
+		reviewRequests: reviewRequests.counter(), reviewPosted: reviewPosted.counter(),
 	}
 }
 
@@ -61,7 +65,7 @@ func (m *metrics) register(to prometheus.Registerer) (func(), error) {
 }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds, m.webhooks}
+	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds, m.webhooks, m.reviewRequests, m.reviewPosted}
 }
 
 // Describe implements prometheus.Collector.

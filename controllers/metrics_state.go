@@ -100,6 +100,7 @@ func (m *metrics) collectFleet(send sample, f *v1alpha1.Fleet) {
 	if p := f.Status.Plan; p.Digest != "" && p.RecordedAt != nil {
 		send(fleetHeldSince, seconds(p.RecordedAt.Time), ns, name, string(p.Severity))
 	}
+	m.collectReview(send, client.ObjectKeyFromObject(f))
 	m.mu.Lock()
 	times := m.fleets[client.ObjectKeyFromObject(f)]
 	m.mu.Unlock()

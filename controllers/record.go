@@ -126,6 +126,11 @@ func (r record) unfinished() *plan.Unfinished {
 	return u
 }
 
+// deleting says whether the mirror is being deleted by a plan that nobody approved.
+func (r record) deleting(mirror *v1alpha1.NutanixClusterSpec) bool {
+	return r.Removal != nil && r.Removal.ApprovedBy == "" && !mirror.DeletionTimestamp.IsZero() && mirror.Annotations[v1alpha1.DeleteAtAnnotation] != ""
+}
+
 // open says whether the accepted plan still covers anything: until it has been carried out.
 func (r record) open() bool { return r.Accepted != nil && r.CarriedOut != r.Accepted.ID }
 

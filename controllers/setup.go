@@ -28,6 +28,7 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/controllers/prism"
+	"github.com/refract-dev/refract/controllers/review"
 )
 
 // Options of the operator.
@@ -210,6 +211,13 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 		records: shared.records, inputs: inputs, support: shared.support, sites: sites, machines: compared,
 		tell: found.about(&v1alpha1.NutanixClusterSpec{}), metrics: m,
 	}
+	reviews := &ReviewReconciler{
+		Client: own, Reader: reader, Watched: mgr.GetCache(), Now: o.Clock.Now, fleets: fleets, metrics: m,
+		reviewer: &review.Reviewer{Now: o.Clock.Now, Store: review.Store{Client: own, Reader: reader, Now: o.Clock.Now}},
+		sources:  &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
+		sites:    sites, compared: compared, answers: &kube.Answers{}, woken: newAsks(),
+	}
+	fleets.hooks.review = reviews.Wake
 	if err = fleets.setup(mgr, asks); err != nil {
 		return fmt.Errorf("setting up the Fleet controller: %w", err)
 	}
@@ -219,6 +227,9 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	}
 	shared.support.ready = ready
 	m.observe(&state{cache: own, elected: mgr.Elected(), contest: clusters.contest, pace: clusters.pace, sites: sites})
+	if err := reviews.setup(mgr); err != nil {
+		return fmt.Errorf("setting up the review controller: %w", err)
+	}
 	if err := accounts.setup(mgr, news); err != nil {
 		return fmt.Errorf("setting up the account controller: %w", err)
 	}

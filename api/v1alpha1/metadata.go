@@ -56,6 +56,8 @@ const (
 	// ClusterFieldManager writes the rest of a NutanixClusterSpec's status.
 	ClusterFieldManager = "refract-cluster"
 
+	// ReviewFieldManager writes condition ReviewsPosted of a Fleet.
+	ReviewFieldManager = "refract-review"
 	// AccountFieldManager writes the credentials that the account controller distributes.
 	AccountFieldManager = "refract-account"
 

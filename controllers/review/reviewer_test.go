@@ -222,7 +222,9 @@ func newBench(t *testing.T) *bench {
 }
 
 // restart forgets everything that was in memory.
-func (b *bench) restart() { b.r = &Reviewer{Now: func() time.Time { return b.desk.now }, Store: b.desk.Store} }
+func (b *bench) restart() {
+	b.r = &Reviewer{Now: func() time.Time { return b.desk.now }, Store: b.desk.Store}
+}
 
 // rolls is a plan that goes on by itself.
 func (b *bench) rolls(machines int) view.Report {

@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	noon  = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon       = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	production = client.ObjectKey{Namespace: "clusters", Name: "production"}
 )
 

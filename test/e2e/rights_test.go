@@ -166,7 +166,7 @@ func TestRights(t *testing.T) {
 	}
 	granted, used := granted(t), used(t)
 	for _, right := range slices.Sorted(maps.Keys(granted)) {
-		if !used[right] {
+		if !used[right] && elsewhere[right] == "" {
 			t.Errorf("the chart grants %q, and nothing uses it", right)
 		}
 		if strings.Contains(right, "*") {
@@ -178,6 +178,11 @@ func TestRights(t *testing.T) {
 			t.Errorf("the operator asked for %q, which the chart does not grant", right)
 		}
 	}
+}
+
+// elsewhere are rights that need more than this package has, and the tests that use them.
+var elsewhere = map[string]string{
+	"create authorization.k8s.io/subjectaccessreviews": "test/review: a forge's user approves a pull request",
 }
 
 // granted are the rights of the chart's roles, each as "verb group/resource".
