@@ -35,7 +35,7 @@ var floors = map[string][]string{
 	"render/plan/view":   {"api", "render/plan"},
 	"render/site":        {},
 	"render/drift":       {"api", "render", "render/site"},
-	"render/preflight":   {"api", "render", "render/site"},
+	"render/preflight":   {"api", "render", "render/build", "render/site"},
 	"controllers/flow": {
 		"api", "config", "gitsource", "render", "render/build", "render/fleet", "render/plan", "render/plan/view", "render/drift",
 		"render/preflight", "render/site",

@@ -10,43 +10,31 @@ import (
 
 // resolveElement returns the ExtID of a Prism Element, or nothing unless exactly one is meant.
 func (x index) resolveElement(id site.ID) string {
-	if id.UUID != "" {
-		return strings.ToLower(id.UUID)
-	}
-	if !x.Site.Knows(site.PartElements) {
-		return ""
-	}
-	if found := x.Site.FindElements(id); len(found) == 1 {
-		return found[0].ExtID
-	}
-	return ""
+	return resolve(id, x.Site.Knows(site.PartElements), x.Site.FindElements, func(e site.Element) string { return e.ExtID })
 }
 
 // resolveSubnet returns the ExtID of a wanted subnet, or nothing unless exactly one is meant. It is looked up on the
 // wanted Prism Element, where CAPX looked.
 func (c *comparison) resolveSubnet(id site.ID) string {
-	if id.UUID != "" {
-		return strings.ToLower(id.UUID)
-	}
-	if !c.Site.Knows(site.PartSubnets) || c.element == "" {
-		return ""
-	}
-	if found := c.Site.FindSubnets(id, c.element); len(found) == 1 {
-		return found[0].ExtID
-	}
-	return ""
+	on := func(id site.ID) []site.Subnet { return c.Site.FindSubnets(id, c.element) }
+	return resolve(id, c.Site.Knows(site.PartSubnets) && c.element != "", on, func(s site.Subnet) string { return s.ExtID })
 }
 
 // resolveProject returns the ExtID of a project, or nothing unless exactly one is meant.
 func (x index) resolveProject(id site.ID) string {
+	return resolve(id, x.Site.Knows(site.PartProjects), x.Site.FindProjects, func(p site.Project) string { return p.ExtID })
+}
+
+// resolve takes a UUID as it is, and looks up a name where that part of Prism Central is known.
+func resolve[T any](id site.ID, known bool, find func(site.ID) []T, extID func(T) string) string {
 	if id.UUID != "" {
 		return strings.ToLower(id.UUID)
 	}
-	if !x.Site.Knows(site.PartProjects) {
+	if !known {
 		return ""
 	}
-	if found := x.Site.FindProjects(id); len(found) == 1 {
-		return found[0].ExtID
+	if found := find(id); len(found) == 1 {
+		return extID(found[0])
 	}
 	return ""
 }

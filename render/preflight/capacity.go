@@ -15,7 +15,6 @@ const VCPUsPerCore = 4
 
 // capacity compares what comes with what is free.
 func (c *checks) capacity(coming []demand) {
-	coming = slices.DeleteFunc(coming, func(d demand) bool { return d.added+d.surging == 0 && d.grown == size{} })
 	c.addresses(coming)
 	c.freeGPUs(coming)
 	var elements []string
@@ -47,37 +46,23 @@ func (c *checks) hosts(e site.Element, here []demand) {
 	if !c.knows(site.PartHosts, CheckMemory, Capacity, field) || !c.knows(site.PartVMs, CheckMemory, Capacity, field) {
 		return
 	}
-	hosts := slices.DeleteFunc(slices.Clone(e.Hosts), func(h site.Host) bool { return h.Maintenance })
-	if len(hosts) == 0 {
-		c.unknown(CheckMemory, Capacity, field, "Prism Central names no host of Prism Element "+e.Name+" that takes virtual machines")
-		return
-	}
-	var free, lost size
-	for _, h := range hosts {
-		free = free.plus(size{vcpus: h.Cores * VCPUsPerCore, memory: h.MemoryBytes}, 1)
-		lost.vcpus, lost.memory = max(lost.vcpus, h.Cores*VCPUsPerCore), max(lost.memory, h.MemoryBytes)
-	}
-	if lost.vcpus == 0 || lost.memory == 0 {
-		c.unknown(CheckMemory, Capacity, field, "Prism Central does not say how big the hosts of Prism Element "+e.Name+" are")
+	free, oneLost, why := Free(c.Site, e)
+	if why != "" {
+		c.unknown(CheckMemory, Capacity, field, why)
 		return
 	}
 	spare := "on its only host"
-	c.fits(e, here, hosts)
-	if len(hosts) > 1 {
-		free, spare = free.plus(lost, -1), "with one host lost"
+	if oneLost {
+		spare = "with one host lost"
 	}
-	for _, vm := range c.Site.VMs {
-		if vm.Element == e.ExtID && running(vm) {
-			free = free.plus(size{vcpus: vm.Sockets * vm.CoresPerSocket, memory: vm.MemoryBytes}, -1)
-		}
-	}
+	c.fits(e, here)
 	need := sum(here)
-	if need.vcpus <= free.vcpus && need.memory <= free.memory {
+	if need.vcpus <= free.VCPUs && need.memory <= free.MemoryBytes {
 		return
 	}
 	message := fmt.Sprintf("Prism Element %s: %s need %d vCPU and %s at the peak; %d vCPU (%d to a core) and %s are free %s: add hosts, free some, or take fewer or smaller machines",
-		e.Name, machines(here), need.vcpus, up(need.memory), max(0, free.vcpus), VCPUsPerCore, down(free.memory), spare)
-	if need.memory > free.memory {
+		e.Name, machines(here), need.vcpus, up(need.memory), free.VCPUs, VCPUsPerCore, down(free.MemoryBytes), spare)
+	if need.memory > free.MemoryBytes {
 		c.short(CheckMemory, field, message)
 	} else {
 		c.short(CheckCPU, field, message)
@@ -85,9 +70,9 @@ func (c *checks) hosts(e site.Element, here []demand) {
 }
 
 // fits checks that a machine of each group fits on the biggest host, however much is free.
-func (c *checks) fits(e site.Element, here []demand, hosts []site.Host) {
+func (c *checks) fits(e site.Element, here []demand) {
 	var threads, memory int64
-	for _, h := range hosts {
+	for _, h := range working(e) {
 		threads, memory = max(threads, h.Threads, h.Cores), max(memory, h.MemoryBytes)
 	}
 	for _, d := range here {

@@ -28,6 +28,11 @@ func (s size) plus(o size, times int) size {
 	return size{s.vcpus + n*o.vcpus, s.memory + n*o.memory, s.storage + n*o.storage}
 }
 
+// less is what s is more than another, and nothing less.
+func (s size) less(o size) size {
+	return size{max(0, s.vcpus-o.vcpus), max(0, s.memory-o.memory), max(0, s.storage-o.storage)}
+}
+
 // size of one machine of the group, its disks at full size.
 func (g *group) size() size {
 	s := size{g.spec.Sockets * max(1, g.spec.CoresPerSocket), g.spec.MemoryBytes, g.spec.SystemDiskBytes}
@@ -48,17 +53,33 @@ func (d demand) machines() int {
 	return d.added + d.surging
 }
 
+// coming is what the machines take that the plan makes.
+func (c *checks) coming() []demand {
+	var coming []demand
+	for _, g := range groups(c.Input) {
+		if n := g.coming(c.Machines); n > 0 {
+			coming = append(coming, c.demands(g, n)...)
+		}
+	}
+	return slices.DeleteFunc(coming, func(d demand) bool { return d.added+d.surging == 0 && d.grown == size{} })
+}
+
 // demands says where n machines of a group come, and how many at a time. Which of them are replaced is told by the VMs
-// that the group has; if those are not known, all are, so that nothing is called short without reason.
+// that the group has; if those are not known, by what it was made of before; and if that is not known either, all are, so
+// that nothing is called short without reason.
 func (c *checks) demands(g group, n int) []demand {
 	out := c.placed(g)
 	if len(out) == 0 {
 		return nil
 	}
 	have, added := c.machinesOf(g), n
+	blind := !c.Site.Knows(site.PartVMs) && !c.New
+	before := c.groupBefore(g)
 	switch {
-	case !c.Site.Knows(site.PartVMs) && !c.New:
+	case blind && c.Before == nil:
 		added = 0
+	case blind && before != nil:
+		added = min(n, max(0, g.replicas-before.replicas))
 	case len(have) > 0:
 		added = min(n, max(0, g.replicas-len(have)))
 	}
@@ -66,7 +87,29 @@ func (c *checks) demands(g group, n int) []demand {
 	if n > added {
 		replace(out, have, min(n-added, g.surge))
 	}
+	if blind && before != nil {
+		outgrow(out, *before, min(n-added, before.replicas))
+	}
 	return out
+}
+
+// groupBefore is a group as it was before; nil when there was none.
+func (c *checks) groupBefore(g group) *group {
+	for _, b := range groups(Input{Objects: c.Before}) {
+		if b.kind == g.kind && b.name == g.name {
+			return &b
+		}
+	}
+	return nil
+}
+
+// outgrow lets n machines grow from what the group was made of before. Where they are is not known: anywhere in turn.
+func outgrow(places []demand, before group, n int) {
+	was := before.size()
+	for i := range n {
+		d := &places[i%len(places)]
+		d.grown = d.grown.plus(d.group.size().less(was), 1)
+	}
 }
 
 // placed are the places of a group that are known.
@@ -133,7 +176,7 @@ func growth(s size, vm site.VM) size {
 	for _, d := range vm.Disks {
 		now.storage += d.SizeBytes
 	}
-	return size{max(0, s.vcpus-now.vcpus), max(0, s.memory-now.memory), max(0, s.storage-now.storage)}
+	return s.less(now)
 }
 
 // running says whether a VM takes CPU and memory: all but those that are off, since Prism Central is not always sure.

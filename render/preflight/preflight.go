@@ -31,6 +31,9 @@ type Input struct {
 	New bool
 	// Owned are the ExtIDs of VMs that a NutanixMachine of this management cluster names.
 	Owned map[string]bool
+	// Before are the objects that machines were made of before. They tell, where Prism Central's VMs are not known, which
+	// of Machines are added and how much the others grow. Nil: not known.
+	Before []*unstructured.Unstructured
 	// Machines that the plan creates or replaces, by owner ("KubeadmControlPlane/x", "MachineDeployment/y"). Only what
 	// these need is checked. Nil: all that are wanted.
 	Machines map[string]int
@@ -119,14 +122,12 @@ func Check(in Input) []Finding {
 		c.endpoint()
 		c.names()
 	}
-	var coming []demand
 	for _, g := range groups(in) {
-		if n := g.coming(in.Machines); n > 0 {
+		if g.coming(in.Machines) > 0 {
 			c.existence(g)
-			coming = append(coming, c.demands(g, n)...)
 		}
 	}
-	c.capacity(coming)
+	c.capacity(c.coming())
 	slices.SortStableFunc(c.found, func(a, b Finding) int {
 		return cmp.Or(
 			-strings.Compare(string(a.Class), string(b.Class)), strings.Compare(a.Check, b.Check),

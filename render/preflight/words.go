@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/refract-dev/refract/render/build"
 	"github.com/refract-dev/refract/render/site"
 )
 
@@ -26,7 +27,7 @@ func count(kind string, id site.ID, where string, found int, names []string) str
 func instead(id site.ID, names []string) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
-	if near := nearest(id.Name, names); near != "" {
+	if near := build.Nearest(id.Name, names); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	switch {
@@ -36,41 +37,6 @@ func instead(id site.ID, names []string) string {
 		return " (there is " + strings.Join(names, ", ") + ")"
 	}
 	return ""
-}
-
-// nearest is the name that a mistyped one probably means; empty when none is near.
-func nearest(name string, names []string) string {
-	best, distance := "", max(1, len(name)/4)+1
-	for _, n := range names {
-		if strings.EqualFold(n, name) {
-			return n
-		}
-		if d := edits(strings.ToLower(name), strings.ToLower(n)); name != "" && d < distance {
-			best, distance = n, d
-		}
-	}
-	return best
-}
-
-// edits is the number of characters to insert, delete or replace to turn a into b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func quoted(id site.ID) string { return strconv.Quote(id.String()) }
