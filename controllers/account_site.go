@@ -3,6 +3,7 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/prism"
+	"github.com/refract-dev/refract/render/preflight"
 	"github.com/refract-dev/refract/render/site"
 )
 
@@ -119,6 +121,10 @@ func elementsOf(i *site.Inventory) []v1alpha1.ElementStatus {
 			if i.Knows(site.PartVMs) {
 				s.FreeMemory = gibibytes(max(0, s.Memory.Value()-used))
 			}
+		}
+		if spare, _, why := preflight.Free(i, e); why == "" {
+			n := int32(min(spare.VCPUs, math.MaxInt32)) //nolint:gosec // bounded
+			s.SpareVCPUs, s.SpareMemory = &n, gibibytes(spare.MemoryBytes)
 		}
 		if i.Knows(site.PartStorage) && e.StorageBytes != nil {
 			s.Storage = gibibytes(*e.StorageBytes)

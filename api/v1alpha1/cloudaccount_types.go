@@ -129,6 +129,13 @@ type ElementStatus struct {
 	// freeMemory is what machines that are powered on leave of memory.
 	// +optional
 	FreeMemory *resource.Quantity `json:"freeMemory,omitempty"`
+	// spareVCPUs and spareMemory are what more machines may take, at 4 virtual CPUs to a core, so that all still run when
+	// the biggest host is lost; on a single host without losing it. Hosts in maintenance are left out.
+	// +optional
+	SpareVCPUs *int32 `json:"spareVCPUs,omitempty"`
+	// spareMemory: see spareVCPUs.
+	// +optional
+	SpareMemory *resource.Quantity `json:"spareMemory,omitempty"`
 	// storage: physical capacity.
 	// +optional
 	Storage *resource.Quantity `json:"storage,omitempty"`

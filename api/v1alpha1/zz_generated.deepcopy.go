@@ -520,6 +520,16 @@ func (in *ElementStatus) DeepCopyInto(out *ElementStatus) {
 		x := (*in).DeepCopy()
 		*out = &x
 	}
+	if in.SpareVCPUs != nil {
+		in, out := &in.SpareVCPUs, &out.SpareVCPUs
+		*out = new(int32)
+		**out = **in
+	}
+	if in.SpareMemory != nil {
+		in, out := &in.SpareMemory, &out.SpareMemory
+		x := (*in).DeepCopy()
+		*out = &x
+	}
 	if in.Storage != nil {
 		in, out := &in.Storage, &out.Storage
 		x := (*in).DeepCopy()

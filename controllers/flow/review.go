@@ -40,6 +40,7 @@ func Review(ctx context.Context, head, base *fleet.Fleet, s Scene) (view.Report,
 	if err := r.gate(ctx); err != nil {
 		return view.Report{}, err
 	}
+	r.preflight()
 	return r.finish(), nil
 }
 
@@ -208,7 +209,6 @@ func (r *review) finish() view.Report {
 			mistakes = append(mistakes, Placed(*one.declared, one.err)...)
 			continue
 		}
-		r.preflight(one)
 		r.tell(one)
 		if one.says() {
 			r.report.Clusters = append(r.report.Clusters, one.ClusterReport)

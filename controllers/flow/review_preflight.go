@@ -3,6 +3,7 @@ package flow
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -90,26 +91,74 @@ func added(live, want *unstructured.Unstructured) int {
 	return int(n - have)
 }
 
-// preflight checks what the plan of a cluster makes.
-func (r *review) preflight(one *reviewed) {
-	if one.declared == nil || !one.Plan.Approvable() {
+// preflight checks what the plans make, each by itself, and sums what they need. Files that are compared with nothing
+// are not summed: all that they declare would count.
+func (r *review) preflight() {
+	if !r.scene.live() && r.base == nil {
 		return
 	}
-	coming := one.proposal.Coming()
-	if len(coming) == 0 {
-		return
+	var ins []preflight.Input
+	for _, one := range r.clusters {
+		if one.err != nil || one.declared == nil || !one.Plan.Approvable() {
+			continue
+		}
+		coming := one.proposal.Coming()
+		if len(coming) == 0 {
+			continue
+		}
+		in := r.look(one, coming)
+		ins = append(ins, in)
+		switch {
+		case !r.scene.live():
+		case r.scene.Sites == nil:
+			in.Site = elementsOf(r.account(in.Cluster.Spec.AccountRef.Name), in.Objects)
+			one.Findings = r.findings(one, unlessUnknown(in))
+		default:
+			one.Findings = r.findings(one, preflight.Check(in))
+		}
 	}
-	c := r.scene.inputs(*one.declared).Cluster
-	account := c.Spec.AccountRef.Name
-	in := preflight.Input{Cluster: c, Objects: one.proposal.Wanted(), Machines: coming, New: one.proposal.creates(), Why: notAsked}
+	r.capacity(ins)
+}
+
+// look is what is known to check the coming machines of a cluster by.
+func (r *review) look(one *reviewed, coming map[string]int) preflight.Input {
+	in := preflight.Input{
+		Cluster: r.scene.inputs(*one.declared).Cluster, Objects: one.proposal.Wanted(), Machines: coming,
+		New: one.proposal.creates(), Before: one.proposal.before(), Why: notAsked,
+	}
+	account := in.Cluster.Spec.AccountRef.Name
 	if r.scene.Owned != nil {
 		in.Owned = r.scene.Owned(account)
 	}
-	if r.scene.Sites == nil {
-		return
+	if r.scene.Sites != nil {
+		in.Site, in.Why = r.scene.Sites(account)
 	}
-	in.Site, in.Why = r.scene.Sites(account)
-	one.Findings = findings(preflight.Check(in), Modes(r.scene.Fleet), one.declared.Place.Path, one.declared.Place.Line)
+	return in
+}
+
+// unlessUnknown checks by what little is known, and says once that it is little.
+func unlessUnknown(in preflight.Input) []preflight.Finding {
+	var found []preflight.Finding
+	if in.Site != nil {
+		found = slices.DeleteFunc(preflight.Check(in), func(f preflight.Finding) bool { return f.Verdict == preflight.Unknown })
+	}
+	return append(found, preflight.Finding{
+		Check: preflight.CheckInventory, Class: preflight.Existence, Verdict: preflight.Unknown, Field: "spec.accountRef",
+		Message: "whether what machines name exists is not checked: " + operatorKnows,
+	})
+}
+
+// before are the objects that machines are made of now. Never nil, since none is known to be there then.
+func (p Proposal) before() []*unstructured.Unstructured {
+	all := []*unstructured.Unstructured{}
+	for _, pair := range p.Pairs {
+		for _, o := range []*unstructured.Unstructured{pair.Live, pair.Previous} {
+			if o != nil {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
 }
 
 // notAsked is why nothing is known of a Prism Central.
@@ -126,7 +175,8 @@ func (p Proposal) creates() bool {
 }
 
 // findings of the classes that are not off, at the place of the cluster's file.
-func findings(found []preflight.Finding, modes v1alpha1.Preflight, file string, line int) []view.Finding {
+func (r *review) findings(one *reviewed, found []preflight.Finding) []view.Finding {
+	modes := Modes(r.scene.Fleet)
 	var all []view.Finding
 	for _, f := range found {
 		mode := ModeOf(modes, f.Class)
@@ -134,8 +184,8 @@ func findings(found []preflight.Finding, modes v1alpha1.Preflight, file string, 
 			continue
 		}
 		place := f.Field
-		if file != "" {
-			place = fmt.Sprintf("%s:%d: %s", file, line, f.Field)
+		if at := one.declared.Place; at.Path != "" {
+			place = fmt.Sprintf("%s:%d: %s", at.Path, at.Line, f.Field)
 		}
 		all = append(all, view.Finding{
 			Check: f.Check, Verdict: string(f.Verdict), Place: place, Message: f.Message,

@@ -113,7 +113,7 @@ func TestExistenceFails(t *testing.T) {
 		},
 		"Category": {
 			func(w *world) { w.site().Categories[1].Value = "Prod" },
-			one{"Category", "spec.machineDefaults.categories[0]", `no category "Environment=Production" in Prism Central: correct it, or make it there (did you mean \"Environment=Prod\"?)`},
+			one{"Category", "spec.machineDefaults.categories[0]", `no category "Environment=Production" in Prism Central: correct it, or make it there (did you mean "Environment=Prod"?)`},
 		},
 		"CategoryPatched": {
 			func(w *world) {

@@ -39,6 +39,14 @@ const (
 	PartVMs Part = "virtual machines"
 )
 
+// Parts are all parts of an inventory.
+func Parts() []Part {
+	return []Part{
+		PartVersion, PartElements, PartHosts, PartStorage, PartGPUs, PartSubnets, PartImages, PartContainers, PartCategories,
+		PartProjects, PartVMs,
+	}
+}
+
 // Inventory is what was found at one time. It is shared: nobody writes to it.
 type Inventory struct {
 	// At is when the reading began.

@@ -37,12 +37,12 @@ func TestAccountTells(t *testing.T) {
 		if e.FreeStorage == nil || e.FreeStorage.Cmp(*e.Storage) >= 0 || e.FreeStorage.Sign() <= 0 {
 			t.Errorf("%s: free storage is %v of %v", e.Name, e.FreeStorage, e.Storage) // it is rounded down
 		}
-		told[e.Name] = fmt.Sprintf("AOS %s, available %t, %d hosts, %d cores, %d vCPUs, memory %s free %s, storage %s, %d VMs", e.AOSVersion, *e.Available,
-			*e.Hosts, *e.Cores, *e.VCPUs, e.Memory, e.FreeMemory, e.Storage, *e.VMs)
+		told[e.Name] = fmt.Sprintf("AOS %s, available %t, %d hosts, %d cores, %d vCPUs, memory %s free %s, spare %d vCPUs and %s, storage %s, %d VMs", e.AOSVersion, *e.Available,
+			*e.Hosts, *e.Cores, *e.VCPUs, e.Memory, e.FreeMemory, *e.SpareVCPUs, e.SpareMemory, e.Storage, *e.VMs)
 	}
 	want := map[string]string{
-		"PE-1": "AOS 7.3, available true, 4 hosts, 256 cores, 8 vCPUs, memory 4Ti free 4032Gi, storage 120Ti, 2 VMs",
-		"PE-2": "AOS 7.3, available true, 4 hosts, 256 cores, 0 vCPUs, memory 4Ti free 4Ti, storage 120Ti, 0 VMs",
+		"PE-1": "AOS 7.3, available true, 4 hosts, 256 cores, 8 vCPUs, memory 4Ti free 4032Gi, spare 760 vCPUs and 3008Gi, storage 120Ti, 2 VMs",
+		"PE-2": "AOS 7.3, available true, 4 hosts, 256 cores, 0 vCPUs, memory 4Ti free 4Ti, spare 768 vCPUs and 3Ti, storage 120Ti, 0 VMs",
 	}
 	for name := range want {
 		if told[name] != want[name] {
