@@ -44,6 +44,8 @@ func TestValuesRefused(t *testing.T) {
 		"DotInName":           {"a Service's name has none", values{"fullnameOverride": "a.b"}, []string{"/fullnameOverride", "does not match pattern"}},
 		"PrivilegedUser":      {"restricted pods are not root", values{"runAsUser": 0}, []string{"/runAsUser", "want 1"}},
 		"TwoAuthorities":      {"which one?", values{"ca": values{"configMap": "a", "secret": "b"}}, []string{"ca.bundle, ca.configMap and ca.secret: give only one of them"}},
+		"IngressToNothing":    {"nothing to lead to", values{"webhook": values{"ingress": values{"enabled": true, "host": "a.example.com"}}}, []string{"webhook.ingress.enabled needs webhook.enabled"}},
+		"IngressWithoutHost":  {"it would take the calls of every host", values{"webhook": values{"enabled": true, "ingress": values{"enabled": true}}}, []string{"webhook.ingress.enabled needs webhook.ingress.host"}},
 		"MonitorOfNothing":    {"nothing to scrape", values{"metrics": values{"enabled": false, "serviceMonitor": values{"enabled": true}}}, []string{"metrics.serviceMonitor.enabled needs metrics.enabled"}},
 	}
 	for name, c := range cases {
