@@ -110,7 +110,7 @@ func (g *guard) send(req *http.Request) (*http.Response, error) {
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // What was read of it will do.
 		return nil, g.refusal(req, res, body)
 	}
-	if err := isJSON(res); err != nil {
+	if err := isJSON(res, req.Header.Get("Authorization")); err != nil {
 		_ = res.Body.Close()
 		return nil, err
 	}
@@ -122,13 +122,13 @@ func (g *guard) send(req *http.Request) (*http.Response, error) {
 }
 
 // isJSON refuses the pages of proxies and sign-in forms. An answer without content has no type.
-func isJSON(res *http.Response) error {
+func isJSON(res *http.Response, authorization string) error {
 	t := res.Header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(t)
 	if t == "" || res.StatusCode >= 300 || (err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))) {
 		return nil
 	}
-	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type %q); check the address, and what stands between here and there", clean(t))
+	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type %q); check the address, and what stands between here and there", quote(t, authorization))
 }
 
 // refusal judges an answer of 400 and more.
@@ -153,7 +153,7 @@ func (g *guard) refusal(req *http.Request, res *http.Response, body []byte) erro
 	return fail(ErrRefused, "the host refuses the request (%d%s)", code, said)
 }
 
-// message is what the host says in its JSON, fit to stand after a status code. A host may echo what it was sent.
+// message is what the host says in its JSON, fit to stand after a status code.
 func message(body []byte, authorization string) string {
 	var answer struct {
 		Message string `json:"message"`
@@ -161,13 +161,19 @@ func message(body []byte, authorization string) string {
 	if json.Unmarshal(body, &answer) != nil || answer.Message == "" {
 		return ""
 	}
-	said := answer.Message
-	if _, secret, ok := strings.Cut(authorization, " "); ok && secret != "" {
-		if strings.Contains(said, secret) {
-			return ""
-		}
+	said := quote(answer.Message, authorization)
+	if said == "" {
+		return ""
 	}
-	return ", " + clean(said)
+	return ", " + said
+}
+
+// quote makes words of a host fit for a message: none at all where it echoes what it was sent.
+func quote(s, authorization string) string {
+	if _, secret, ok := strings.Cut(authorization, " "); ok && secret != "" && strings.Contains(s, secret) {
+		return ""
+	}
+	return clean(s)
 }
 
 // limited tells a limit of requests from a missing right: GitHub answers 403 to both.
