@@ -15,6 +15,7 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/controllers/review"
 	"github.com/refract-dev/refract/gitsource"
 	"github.com/refract-dev/refract/render/fleet"
 )
@@ -43,15 +44,16 @@ type FleetReconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	clients *clients
-	sources *sources
-	records records
-	layers  layers
-	support *support
-	inputs  *inputsReader
-	answers *kube.Answers
-	metrics *metrics
-	hooks   *receiver
+	clients  *clients
+	sources  *sources
+	records  records
+	layers   layers
+	support  *support
+	inputs   *inputsReader
+	answers  *kube.Answers
+	metrics  *metrics
+	hooks    *receiver
+	reviewed review.Store
 
 	claims claims
 
@@ -65,6 +67,12 @@ type fleetMemory struct {
 	revision gitsource.Revision
 	path     string
 	decoded  fleet.Fleet
+	// tree is Git's hash of the path in this revision; it and stirred are written under the lock.
+	tree string
+	// served is the tree of which nothing waits any more, and no approval of its review counts.
+	served string
+	// stirred: its review changed, so that it is looked at before the interval is over.
+	stirred bool
 	// handled is what the last complete look was about; while it holds, only the interval leads to another.
 	handled string
 	next    time.Time
@@ -80,8 +88,9 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	if err := r.Reader.Get(ctx, req.NamespacedName, f); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.forget(req.NamespacedName)
+			return ctrl.Result{}, r.reviewed.Forget(ctx, req.NamespacedName)
 		}
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, err
 	}
 	if !f.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // nothing is pruned; the clusters say FleetGone
@@ -90,6 +99,9 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	before := f.DeepCopy()
 	r.hooks.listen(ctx, r.Reader, f)
 	s, stepErr := r.reconcile(ctx, f)
+	if stepErr != nil && s != nil && s.stirred {
+		r.stir(s.memory)
+	}
 	if overtaken(stepErr) {
 		return ctrl.Result{RequeueAfter: soon}, nil
 	}
@@ -141,6 +153,9 @@ func (r *FleetReconciler) reconcile(ctx context.Context, f *v1alpha1.Fleet) (*sc
 	}
 	s.complete = true
 	if err := r.spend(ctx, s); err != nil {
+		return s, err
+	}
+	if err := r.spendReview(ctx, s); err != nil {
 		return s, err
 	}
 	if err := r.tidy(ctx, s); err != nil {

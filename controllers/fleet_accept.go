@@ -120,7 +120,7 @@ func (s *scene) entryOf(p *proposal, now time.Time) (*entry, error) {
 		e.Recreated, e.Removed = open.Recreated, open.Removed
 	}
 	if p.decision.Approved {
-		e.ApprovedBy = s.approverOf(p)
+		e.ApprovedBy = s.approverOf(p, now)
 	}
 	e.Account = s.fleet.Spec.ServiceAccountName
 	if p.declared == nil {
@@ -133,12 +133,15 @@ func (s *scene) entryOf(p *proposal, now time.Time) (*entry, error) {
 
 // approverOf is who approved a proposal. A plan that was accepted before, when the operator ended half-way, keeps its
 // approver, whose word has been taken off since.
-func (s *scene) approverOf(p *proposal) string {
+func (s *scene) approverOf(p *proposal, now time.Time) string {
 	rec := s.records[p.name]
 	if rec.open() && rec.Accepted.ApprovedBy != "" {
 		if before := rec.Accepted.unpacked(); before != nil && p.flow.Plan.CoveredBy(*before) {
 			return rec.Accepted.ApprovedBy
 		}
+	}
+	if p.decision.ByReview {
+		return s.reviewer(p.name, now)
 	}
 	return s.approver(s.mirrors[p.name])
 }

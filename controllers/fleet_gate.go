@@ -18,6 +18,9 @@ import (
 // gate decides over the sum of everything that would happen: new plans, unfinished accepted ones, and removals.
 func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 	s.findRemovals()
+	if err := r.recallReview(ctx, s); err != nil {
+		return err
+	}
 	in := s.gateInput(r)
 	s.gated = plan.Gate(in)
 	if s.read() && (s.gated.Digest != "" || s.failed() != nil) {
@@ -54,7 +57,7 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 	in := plan.GateInput{
 		Namespace: f.Namespace, Fleet: f.Name, Limits: plan.LimitsFrom(f.Spec.Limits),
 		Clusters: map[string]plan.ClusterInput{}, Removals: map[string]plan.RemovalInput{}, Recorded: map[string]plan.Plan{},
-		Total: len(s.mirrors), Vanishing: s.vanishing,
+		Total: len(s.mirrors), Vanishing: s.vanishing, Review: s.review(),
 	}
 	for name, mirror := range s.mirrors {
 		rec := s.records[name]
@@ -75,7 +78,9 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 	}
 	for name, g := range s.removals {
 		if g.keep == "" {
-			in.Removals[name] = plan.RemovalInput{Plan: g.plan, Recorded: s.records[name].Held.unpacked(), Limits: s.records[name].limits()}
+			in.Removals[name] = plan.RemovalInput{
+				Plan: g.plan, Recorded: s.records[name].Held.unpacked(), Limits: s.records[name].limits(), Review: s.shownOf(name, r.Now()),
+			}
 		}
 	}
 	in.Approved = approved(f, f.Status.Plan.RecordedAt, r.Now())
@@ -84,7 +89,9 @@ func (s *scene) gateInput(r *FleetReconciler) plan.GateInput {
 
 func (s *scene) clusterInput(r *FleetReconciler, p *proposal) plan.ClusterInput {
 	rec := s.records[p.name]
-	c := plan.ClusterInput{Plan: p.flow.Plan, Cause: p.cause, Unfinished: rec.unfinished(), Recorded: rec.Held.unpacked()}
+	c := plan.ClusterInput{
+		Plan: p.flow.Plan, Cause: p.cause, Unfinished: rec.unfinished(), Recorded: rec.Held.unpacked(), Review: s.shownOf(p.name, r.Now()),
+	}
 	if mirror := s.mirrors[p.name]; mirror != nil {
 		c.Limits = rec.limits() // the accepted ones: neither a commit nor a hand edit loosens its own gate
 		if rec.Held != nil {

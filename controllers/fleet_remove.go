@@ -47,7 +47,10 @@ func (r *FleetReconciler) removeOne(ctx context.Context, s *scene, name string, 
 		}
 		return r.records.put(ctx, s.key(name), map[string]any{keyHeld: entry})
 	}
-	if s.gated.Decisions[name].Approved {
+	switch d := s.gated.Decisions[name]; {
+	case d.ByReview:
+		entry.ApprovedBy = s.reviewer(name, r.Now())
+	case d.Approved:
 		entry.ApprovedBy = s.approver(g.mirror)
 	}
 	if err := r.records.put(ctx, s.key(name), map[string]any{keyRemoval: entry, keyHeld: nil, keyWish: nil}); err != nil {
@@ -238,7 +241,8 @@ func (s *scene) judge(c *v1alpha1.NutanixClusterSpec) {
 // gateSaid says whether what stands in SourceAccepted came from the gate.
 func gateSaid(c *v1alpha1.NutanixClusterSpec) bool {
 	switch sourceReason(c) {
-	case v1alpha1.LimitExceededReason, v1alpha1.ApprovalRequiredReason, v1alpha1.ForbiddenReason:
+	case v1alpha1.LimitExceededReason, v1alpha1.ApprovalRequiredReason, v1alpha1.ForbiddenReason,
+		v1alpha1.ReviewRequiredReason, v1alpha1.ReviewedPlanExceededReason:
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/flow"
+	"github.com/refract-dev/refract/controllers/review"
 	"github.com/refract-dev/refract/gitsource"
 	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan"
@@ -44,12 +45,14 @@ type scene struct {
 
 	proposed  map[string]*proposal // clusters with a new plan, or held before one could be made
 	removals  map[string]*removal
-	vanishing int // mirrors whose file is gone, whatever their policy
+	vanishing int              // mirrors whose file is gone, whatever their policy
+	reviewed  *review.Reviewed // what was shown of this revision; nil when nobody was shown it
 	gated     plan.GateResult
 	failures  []v1alpha1.Failure
 	complete  bool // every step up to publish was done
 	settled   bool // all that Git declares is accepted
 	trailers  bool // a commit message approves something
+	stirred   bool // what was shown of a revision changed
 }
 
 // proposal is what happens to one cluster in this reconcile.
@@ -165,7 +168,8 @@ func (r *FleetReconciler) read(ctx context.Context, s *scene) error {
 		return nil
 	}
 	m := s.memory
-	if m.handled == s.token() && r.Now().Before(m.next) && r.mirrored(s) {
+	s.stirred = r.stirred(m)
+	if !s.stirred && m.handled == s.token() && r.Now().Before(m.next) && r.mirrored(s) {
 		return nil
 	}
 	snap, repo, err := r.sources.snapshot(ctx, f)
@@ -181,6 +185,11 @@ func (r *FleetReconciler) read(ctx context.Context, s *scene) error {
 		}
 		// Every mistake is in the Fleet, beside what is right: one wrong file holds back its own cluster.
 		m.decoded, _ = fleet.Decode(snap.Files, dir, fleet.Options{Namespace: f.Namespace, Cache: m.cache})
+		tree, err := snap.Tree(dir)
+		if err != nil {
+			return classifyGit(f, err)
+		}
+		r.holdsTree(m, tree)
 		m.revision, m.path = snap.Revision, f.Spec.Git.Path
 	}
 	s.declared = &m.decoded

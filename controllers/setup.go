@@ -200,6 +200,11 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	if fleets.hooks, err = setupHooks(mgr, o, m, asks); err != nil {
 		return fmt.Errorf("setting up webhooks: %w", err)
 	}
+	reviewed := review.Store{Client: own, Reader: reader, Now: o.Clock.Now, Changed: fleets.wasReviewed(asks.about(&v1alpha1.Fleet{}))}
+	fleets.reviewed = reviewed
+	if err = mgr.Add(collector(reviewed, o.Log.WithName("review"))); err != nil {
+		return fmt.Errorf("adding the collector of reviewed plans: %w", err)
+	}
 	clusters := &ClusterReconciler{
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now, StuckAfter: o.StuckAfter,
 		clients: shared.clients, records: shared.records, support: shared.support, inputs: inputs,
@@ -213,7 +218,7 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 	}
 	reviews := &ReviewReconciler{
 		Client: own, Reader: reader, Watched: mgr.GetCache(), Now: o.Clock.Now, fleets: fleets, metrics: m,
-		reviewer: &review.Reviewer{Now: o.Clock.Now, Store: review.Store{Client: own, Reader: reader, Now: o.Clock.Now}},
+		reviewer: &review.Reviewer{Now: o.Clock.Now, Store: reviewed},
 		sources:  &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
 		sites:    sites, compared: compared, answers: &kube.Answers{}, woken: newAsks(),
 	}

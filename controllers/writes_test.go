@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers/review"
 	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan"
 )
@@ -90,7 +91,7 @@ func TestUnreadableFleetIsNotForgotten(t *testing.T) {
 				},
 			})
 			key := client.ObjectKeyFromObject(aFleet())
-			r := &FleetReconciler{Client: api, Reader: api, sources: &sources{}, metrics: newMetrics(time.Now, "")}
+			r := &FleetReconciler{Client: api, Reader: api, sources: &sources{}, metrics: newMetrics(time.Now, ""), reviewed: review.Store{Client: api, Reader: api}}
 			r.remember(key)
 			if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); !errors.Is(err, client.IgnoreNotFound(c.err)) {
 				t.Errorf("the reconcile says %v", err)

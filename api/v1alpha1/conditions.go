@@ -83,7 +83,8 @@ const (
 	UnhealthyReason = "Unhealthy"
 )
 
-// Reasons of SourceAcceptedCondition. LimitExceeded, ApprovalRequired and Forbidden also stand on Ready and Stalled.
+// Reasons of SourceAcceptedCondition. LimitExceeded, ApprovalRequired, ReviewRequired, ReviewedPlanExceeded and Forbidden
+// also stand on Ready and Stalled.
 const (
 	// AcceptedReason: the mirrored spec is what Git declares.
 	AcceptedReason = "Accepted"
@@ -91,6 +92,10 @@ const (
 	LimitExceededReason = "LimitExceeded"
 	// ApprovalRequiredReason: the change needs a person's word, whatever the limits.
 	ApprovalRequiredReason = "ApprovalRequired"
+	// ReviewRequiredReason: the Fleet requires reviews, and the files of this revision were not planned in a pull request.
+	ReviewRequiredReason = "ReviewRequired"
+	// ReviewedPlanExceededReason: the change does more than the pull request showed; the message says what.
+	ReviewedPlanExceededReason = "ReviewedPlanExceeded"
 	// ForbiddenReason: the change is refused; the message says what to commit instead.
 	ForbiddenReason = "Forbidden"
 	// InvalidReason: the cluster's own files are wrong.

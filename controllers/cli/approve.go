@@ -260,10 +260,19 @@ func (a approval) key() client.ObjectKey {
 }
 
 // removal says whether the plan that a cluster holds is that its file is gone. Machines are no matter of these
-// severities, and re-creating a cluster needs an approval whatever the limits.
+// severities, and re-creating a cluster needs an approval whatever the limits. What is held for its review may be either:
+// there the command tells that the Fleet is to be asked.
 func removal(c *v1alpha1.NutanixClusterSpec) bool {
 	accepted := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.SourceAcceptedCondition)
-	if c.Status.Plan.Digest == "" || accepted == nil || accepted.Reason != v1alpha1.LimitExceededReason {
+	if c.Status.Plan.Digest == "" || accepted == nil {
+		return false
+	}
+	switch accepted.Reason {
+	case v1alpha1.ReviewRequiredReason, v1alpha1.ReviewedPlanExceededReason:
+		command := plan.ApproveCommand(c.Namespace, c.Annotations[v1alpha1.FleetAnnotation], "", c.Status.Plan.Digest)
+		return strings.Contains(accepted.Message, command)
+	case v1alpha1.LimitExceededReason:
+	default:
 		return false
 	}
 	return c.Status.Plan.Severity == v1alpha1.SeverityDestroy || c.Status.Plan.Severity == v1alpha1.SeverityMetadata

@@ -51,6 +51,8 @@ type Store struct {
 	Reader client.Reader
 	// Now is the clock.
 	Now func() time.Time
+	// Changed, where it is set, is told of what Put and Approve wrote.
+	Changed func(fleet client.ObjectKey, tree string)
 }
 
 // Kept names what is kept of one state of a Fleet's files.
@@ -72,6 +74,12 @@ func (s Store) Put(ctx context.Context, fleet client.ObjectKey, r Reviewed) erro
 		return errors.New("keeping a reviewed plan: it has no tree hash")
 	}
 	return s.again(func() error { return s.put(ctx, fleet, r) })
+}
+
+func (s Store) tell(fleet client.ObjectKey, tree string) {
+	if s.Changed != nil {
+		s.Changed(fleet, tree)
+	}
 }
 
 func (s Store) put(ctx context.Context, fleet client.ObjectKey, r Reviewed) error {
@@ -103,6 +111,7 @@ func (s Store) put(ctx context.Context, fleet client.ObjectKey, r Reviewed) erro
 	if err := s.putHead(ctx, fleet, secret, h, chunks[0]); err != nil {
 		return fmt.Errorf("keeping what pull request #%d shows: %w", r.Number, err)
 	}
+	s.tell(fleet, r.Tree)
 	return s.Tidy(ctx, fleet)
 }
 
@@ -250,12 +259,19 @@ func (s Store) again(do func() error) error {
 // back. Nothing is written when they stand already, nor when nothing is kept for the tree. Tell the approvals before a
 // plan is put anew, so that nobody's word is taken for more than was shown when it was given.
 func (s Store) Approve(ctx context.Context, fleet client.ObjectKey, tree string, approvals []Approval) error {
-	return s.change(ctx, fleet, tree, func(r *Reviewed) { r.Approvals = merge(r.Approvals, approvals, s.Now()) })
+	wrote, err := s.change(ctx, fleet, tree, func(r *Reviewed) { r.Approvals = merge(r.Approvals, approvals, s.Now()) })
+	if wrote {
+		s.tell(fleet, tree)
+	}
+	return err
 }
 
 // Spend has no approval count any more for clusters whose plans of a merged tree were taken on.
 func (s Store) Spend(ctx context.Context, fleet client.ObjectKey, tree string, clusters []string) error {
-	return s.change(ctx, fleet, tree, func(r *Reviewed) {
+	if len(clusters) == 0 {
+		return nil
+	}
+	_, err := s.change(ctx, fleet, tree, func(r *Reviewed) {
 		for _, name := range clusters {
 			if c, ok := r.Clusters[name]; ok {
 				c.Spent = true
@@ -263,18 +279,19 @@ func (s Store) Spend(ctx context.Context, fleet client.ObjectKey, tree string, c
 			}
 		}
 	})
+	return err
 }
 
-// change changes the header of what is kept for a tree.
-func (s Store) change(ctx context.Context, fleet client.ObjectKey, tree string, do func(r *Reviewed)) error {
-	return s.again(func() error {
-		r, secret, err := s.read(ctx, fleet, tree)
-		if err != nil || r == nil {
-			return err
+// change changes the header of what is kept for a tree, and says whether it had to be written.
+func (s Store) change(ctx context.Context, fleet client.ObjectKey, tree string, do func(r *Reviewed)) (wrote bool, err error) {
+	err = s.again(func() error {
+		r, secret, readErr := s.read(ctx, fleet, tree)
+		if readErr != nil || r == nil {
+			return readErr
 		}
 		was := header{}
-		if err = unpack(secret.Data[keyHeader], &was); err != nil {
-			return err
+		if readErr = unpack(secret.Data[keyHeader], &was); readErr != nil {
+			return readErr
 		}
 		do(r)
 		h := r.header()
@@ -282,11 +299,13 @@ func (s Store) change(ctx context.Context, fleet client.ObjectKey, tree string, 
 		if unchanged(secret, h) {
 			return nil
 		}
-		if err = s.putHead(ctx, fleet, secret, h, nil); err != nil {
-			return fmt.Errorf("noting approvals of pull request #%d: %w", r.Number, err)
+		if putErr := s.putHead(ctx, fleet, secret, h, nil); putErr != nil {
+			return fmt.Errorf("noting approvals of pull request #%d: %w", r.Number, putErr)
 		}
+		wrote = true
 		return nil
 	})
+	return wrote, err
 }
 
 // List names what is kept of a Fleet, what was put last first. It reads no plan.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -43,7 +44,11 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, now: noon}
-	d.api = fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithInterceptorFuncs(interceptor.Funcs{
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	d.api = fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			d.writes++
 			return c.Create(ctx, o, opts...)
@@ -294,28 +299,27 @@ func TestManyPlans(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptIsBounded(t *testing.T) {
-	d := newDesk(t)
-	hash := func(n int) string { return fmt.Sprintf("%040x", n) }
-	for n := range MaxKept + 3 {
-		d.now = d.now.Add(time.Minute)
-		r := pull(hash(n), rolling("edge-01", 3))
-		r.Number = n
-		d.put(r)
+// Whoever gates the files is told when what was shown of them changed, and only then.
+func TestChanged(t *testing.T) {
+	d, told := newDesk(t), 0
+	d.Changed = func(f client.ObjectKey, hash string) {
+		if told++; f != production || hash != tree {
+			t.Errorf("told of %s %s", f, hash)
+		}
 	}
-	if kept, err := d.List(t.Context(), production); err != nil || len(kept) != MaxKept || kept[0].Tree != hash(MaxKept+2) || kept[MaxKept-1].Tree != hash(3) {
-		t.Errorf("%d are kept, %v", len(kept), err)
+	for n, do := range []func(){
+		func() { d.put(pull(tree, rolling("edge-01", 3))) },
+		func() { d.approve(tree, ada) },
+		func() { d.approve(tree) },
+	} {
+		do()
+		do()
+		if told != n+1 {
+			t.Errorf("told %d times, want %d", told, n+1)
+		}
 	}
-	d.now = d.now.Add(KeptFor - time.Minute)
-	if err := d.Tidy(t.Context(), production); err != nil || len(d.secrets()) != 1 {
-		t.Errorf("%d are left, %v", len(d.secrets()), err)
-	}
-	staging := client.ObjectKey{Namespace: production.Namespace, Name: "staging"}
-	if err := d.Put(t.Context(), staging, pull(tree, rolling("edge-01", 3))); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Forget(t.Context(), production); err != nil || len(d.secrets()) != 1 || d.get(hash(MaxKept+2)) != nil {
-		t.Errorf("%d are left, %v", len(d.secrets()), err)
+	if err := d.Spend(t.Context(), production, tree, []string{"edge-01"}); err != nil || told != 3 {
+		t.Errorf("told %d times, %v", told, err)
 	}
 }
 

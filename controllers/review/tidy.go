@@ -23,12 +23,7 @@ func (s Store) Tidy(ctx context.Context, fleet client.ObjectKey) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range s.outlived(all) {
-		if err := s.remove(ctx, fleet.Namespace, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.removeAll(ctx, fleet.Namespace, s.outlived(all))
 }
 
 // outlived names the Secrets that are to go.
@@ -62,14 +57,58 @@ func (s Store) outlived(all []metav1.PartialObjectMetadata) []string {
 	return gone
 }
 
+// Collect tidies every Fleet, and removes what is kept of those that are gone.
+func (s Store) Collect(ctx context.Context) error {
+	all := &metav1.PartialObjectMetadataList{}
+	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := s.Reader.List(ctx, all, client.HasLabels{v1alpha1.ReviewedLabel}); err != nil {
+		return fmt.Errorf("listing reviewed plans: %w", err)
+	}
+	fleets := &v1alpha1.FleetList{}
+	if err := s.Reader.List(ctx, fleets); err != nil {
+		return fmt.Errorf("listing Fleets: %w", err)
+	}
+	living := map[client.ObjectKey]bool{}
+	for i := range fleets.Items {
+		living[client.ObjectKey{Namespace: fleets.Items[i].Namespace, Name: labelOf(fleets.Items[i].Name)}] = true
+	}
+	of := map[client.ObjectKey][]metav1.PartialObjectMetadata{}
+	for i := range all.Items {
+		key := client.ObjectKey{Namespace: all.Items[i].Namespace, Name: all.Items[i].Labels[v1alpha1.ReviewedLabel]}
+		of[key] = append(of[key], all.Items[i])
+	}
+	for key, kept := range of {
+		gone := s.outlived(kept)
+		if !living[key] {
+			gone = namesOf(kept)
+		}
+		if err := s.removeAll(ctx, key.Namespace, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func namesOf(all []metav1.PartialObjectMetadata) []string {
+	names := make([]string, 0, len(all))
+	for i := range all {
+		names = append(names, all[i].Name)
+	}
+	return names
+}
+
 // Forget removes all that is kept of a Fleet that is gone.
 func (s Store) Forget(ctx context.Context, fleet client.ObjectKey) error {
 	all, err := s.secrets(ctx, fleet)
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		if err := s.remove(ctx, fleet.Namespace, all[i].Name); err != nil {
+	return s.removeAll(ctx, fleet.Namespace, namesOf(all))
+}
+
+func (s Store) removeAll(ctx context.Context, namespace string, names []string) error {
+	for _, name := range names {
+		if err := s.remove(ctx, namespace, name); err != nil {
 			return err
 		}
 	}

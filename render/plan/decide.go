@@ -97,8 +97,9 @@ func (g *gate) settled(name string, c ClusterInput) bool {
 		g.accept(name, false)
 	case c.Unfinished != nil && p.CoveredBy(c.Unfinished.Plan) && !c.anew():
 		g.accept(name, c.Unfinished.Approved)
-	case approved(p, c.Recorded, c.Approved) || approved(p, c.Recorded, g.in.Trailers) || g.fleetApproved(name, p):
+	case approved(p, c.Recorded, c.Approved) || g.trailed(p, c.Recorded, c.Review) || g.fleetApproved(name, p):
 		g.accept(name, true)
+	case c.asked() && g.settledByReview(name, p, c.Review, false):
 	case mustAsk(p, c.Cause) != "":
 		g.held[name] = holding{plan: p, reason: v1alpha1.ApprovalRequiredReason, why: mustAsk(p, c.Cause)}
 	default:
@@ -153,6 +154,12 @@ func approved(p Plan, recorded *Plan, digests []string) bool {
 	return recorded != nil && has(digests, recorded.Digest()) && p.CoveredBy(*recorded)
 }
 
+// trailed reports whether a commit message approves p, by its digest, that of what was recorded, or that of what a
+// review showed.
+func (g *gate) trailed(p Plan, recorded *Plan, r ReviewInput) bool {
+	return approved(p, recorded, g.in.Trailers) || approved(p, r.Plan, g.in.Trailers)
+}
+
 // fleetApproved reports whether the digest of all that was last recorded as held is approved, and p does no more than
 // what was recorded for it.
 func (g *gate) fleetApproved(name string, p Plan) bool {
@@ -173,9 +180,10 @@ func (g *gate) removals() {
 	deleted, vanishing := g.in.Deleting, g.in.Vanishing
 	for _, name := range slices.Sorted(maps.Keys(g.in.Removals)) {
 		r := g.in.Removals[name]
-		if g.removalApproved(name, r) {
-			g.accept(name, true)
-			vanishing--
+		if g.removalSettled(name, r) {
+			if g.result.Decisions[name].Approved {
+				vanishing--
+			}
 			continue
 		}
 		rest = append(rest, name)
@@ -204,9 +212,17 @@ func (g *gate) removals() {
 	}
 }
 
+// removalSettled decides what no sum over the Fleet can change.
+func (g *gate) removalSettled(name string, r RemovalInput) bool {
+	if g.removalApproved(name, r) {
+		g.accept(name, true)
+		return true
+	}
+	return g.settledByReview(name, r.Plan, r.Review, true)
+}
+
 func (g *gate) removalApproved(name string, r RemovalInput) bool {
-	return approved(r.Plan, r.Recorded, g.in.Approved) || approved(r.Plan, r.Recorded, g.in.Trailers) ||
-		g.fleetApproved(name, r.Plan)
+	return approved(r.Plan, r.Recorded, g.in.Approved) || g.trailed(r.Plan, r.Recorded, r.Review) || g.fleetApproved(name, r.Plan)
 }
 
 func (r RemovalInput) deletes() bool { return r.Plan.Severity() == v1alpha1.SeverityDestroy }

@@ -42,6 +42,8 @@ type ClusterInput struct {
 	Recorded *Plan
 	// Approved digests, from the annotation on this cluster. Leave out those that are spent or [Expired].
 	Approved []string
+	// Review of the revision that the plan comes from; asked about only when the cause is CauseGit.
+	Review ReviewInput
 }
 
 // RemovalInput is one cluster whose file is gone and whose policy is not Protect.
@@ -52,6 +54,8 @@ type RemovalInput struct {
 	Limits v1alpha1.Limits
 	// Recorded is the held removal as it was last recorded; nil when none was.
 	Recorded *Plan
+	// Review of the revision in which the file is gone.
+	Review ReviewInput
 }
 
 // GateInput is the whole Fleet at one moment.
@@ -76,6 +80,8 @@ type GateInput struct {
 	Trailers []string
 	// Recorded is what was held, by cluster name, when the Fleet's digest was last recorded and shown.
 	Recorded map[string]Plan
+	// Review of the revision that is gated.
+	Review Review
 }
 
 // Decision is the gate's word on one cluster.
@@ -84,7 +90,10 @@ type Decision struct {
 	Accepted bool
 	// Approved: accepted only by a person's word; the approval is spent when the plan is carried out.
 	Approved bool
-	// Reason is a condition reason: Accepted, LimitExceeded, ApprovalRequired, Forbidden or AlreadyExists.
+	// ByReview: that word is the approval of the review.
+	ByReview bool
+	// Reason is a condition reason: Accepted, LimitExceeded, ApprovalRequired, ReviewRequired, ReviewedPlanExceeded,
+	// Forbidden or AlreadyExists.
 	Reason string
 	// Message says what is held, by which limit, and how to go on. Empty when accepted.
 	Message string

@@ -26,8 +26,12 @@ func (g *gate) howTo(name string, h holding) string {
 	if g.in.Fleet == "" {
 		return fmt.Sprintf("To go on run `%s`, or ask for less.", command)
 	}
-	return fmt.Sprintf("To go on run `%s`, or put the trailer `%s: %s` into a commit message, or commit less.",
-		command, v1alpha1.ApproveTrailer, digest)
+	review := ""
+	if g.in.Review.Approvers && g.in.Review.Name != "" && (h.reason == v1alpha1.LimitExceededReason || h.reason == v1alpha1.ApprovalRequiredReason) {
+		review = " or have " + g.in.Review.Name + " approved by one of spec.review.approvers of the Fleet,"
+	}
+	return fmt.Sprintf("To go on run `%s`,%s or put the trailer `%s: %s` into a commit message, or commit less.",
+		command, review, v1alpha1.ApproveTrailer, digest)
 }
 
 func (g *gate) fleetMessage() string {

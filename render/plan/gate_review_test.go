@@ -1,0 +1,323 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// shown is a cluster's plan as a pull request showed it; shownAndApproved the same with the word of an approver.
+func shown(p Plan) ReviewInput            { return ReviewInput{Plan: &p} }
+func shownAndApproved(p Plan) ReviewInput { return ReviewInput{Plan: &p, Approved: true} }
+
+func reviewed(c ClusterInput, r ReviewInput) ClusterInput {
+	c.Review = r
+	return c
+}
+
+func TestGateReview(t *testing.T) {
+	was := Review{Name: "pull request #7"}
+	required := Review{Required: true}
+	both := Review{Name: was.Name, Required: true, Approvers: true}
+	upgrade := func(c *ClusterInput) { c.Cause = CauseOperatorUpgrade }
+	drift := func(c *ClusterInput) { c.Cause = CauseDrift }
+	inPlace := func(to string) Plan {
+		return planOf("a", Change{Object: clusterRef("a"), Action: Update, Field: "spec.paused", To: to, Severity: v1alpha1.SeverityInPlace, Owner: "Cluster/a"})
+	}
+	destroying := planOf("a", Change{Object: clusterRef("a"), Action: Create, Severity: v1alpha1.SeverityDestroy, Owner: "Cluster/a"})
+	cases := map[string]struct {
+		reason string
+		in     GateInput
+		want   map[string]string // as in TestGate; Reviewed when the review's approval lets it go on
+		words  map[string]string
+	}{
+		"CoveredWithinLimits": {
+			reason: "what was shown goes on",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 3), shown(rolling("a", 3).Plan))}},
+			want:   map[string]string{"a": "Accepted"},
+		},
+		"LessThanShown": {
+			reason: "a machine went meanwhile",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 3), shown(rolling("a", 4).Plan))}},
+			want:   map[string]string{"a": "Accepted"},
+		},
+		"CoveredAboveLimits": {
+			reason: "a review is no approval",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 20), shown(rolling("a", 20).Plan))}},
+			want:   map[string]string{"a": "LimitExceeded"},
+			words:  map[string]string{"a": "or have pull request #7 approved by one of spec.review.approvers of the Fleet"},
+		},
+		"CoveredAboveLimitsAndApproved": {
+			reason: "the approver's word stands for the annotation, and takes the plan out of the sum",
+			in: GateInput{Review: both, Clusters: map[string]ClusterInput{
+				"a": reviewed(rolling("a", 20), shownAndApproved(rolling("a", 20).Plan)), "b": reviewed(rolling("b", 10), shown(rolling("b", 10).Plan)),
+			}},
+			want: map[string]string{"a": "Reviewed", "b": "Accepted"},
+		},
+		"CoveredAboveItsOwnLimitAndApproved": {
+			reason: "the cluster's own limit asks for a word, and there is one",
+			in: GateInput{Review: was, Clusters: map[string]ClusterInput{"a": with(rolling("a", 4), func(c *ClusterInput) {
+				c.Limits.RecreatedMachines, c.Review = limit(3), shownAndApproved(rolling("a", 4).Plan)
+			})}},
+			want: map[string]string{"a": "Reviewed"},
+		},
+		"MoreMachinesWithinLimits": {
+			reason: "a pool grew since: within limits, and not what was shown",
+			in:     GateInput{Review: was, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 5), shown(rolling("a", 3).Plan))}},
+			want:   map[string]string{"a": "ReviewedPlanExceeded"},
+			words:  map[string]string{"a": "This does more than pull request #7 showed: MachineDeployment/a-a re-creates 5 machines, 3 were shown. Revert it"},
+		},
+		"MoreMachinesAndApproved": {
+			reason: "three were approved, not five",
+			in:     GateInput{Review: was, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 5), shownAndApproved(rolling("a", 3).Plan))}},
+			want:   map[string]string{"a": "ReviewedPlanExceeded"},
+		},
+		"WorseThanShown": {
+			reason: "in place became a roll",
+			in: GateInput{Review: was, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 3), shown(planOf("a", func() Change {
+				c := rollout("a", "a", "6Gi", 0)
+				c.Severity = v1alpha1.SeverityInPlace
+				return c
+			}())))}},
+			want:  map[string]string{"a": "ReviewedPlanExceeded"},
+			words: map[string]string{"a": "is a Rollout now, InPlace was shown"},
+		},
+		"AnotherValue": {
+			reason: "the same field, but not to this",
+			in:     GateInput{Review: was, Clusters: map[string]ClusterInput{"a": {Plan: inPlace("true"), Review: shown(inPlace("false"))}}},
+			want:   map[string]string{"a": "ReviewedPlanExceeded"},
+			words:  map[string]string{"a": "Cluster/a spec.paused becomes true, false was shown"},
+		},
+		"ClusterThatWasNotShown": {
+			reason: "the review said nothing of it",
+			in:     GateInput{Review: was, Clusters: map[string]ClusterInput{"a": {Plan: inPlace("true"), Review: shown(Plan{Cluster: "a"})}}},
+			want:   map[string]string{"a": "ReviewedPlanExceeded"},
+			words:  map[string]string{"a": "Pull request #7 showed no change of this cluster, and it would change now: Cluster/a spec.paused changes, which was not shown."},
+		},
+		"OnlyTheOneThatGrewIsHeld": {
+			reason: "the others were shown",
+			in: GateInput{Review: was, Clusters: map[string]ClusterInput{
+				"a": reviewed(rolling("a", 5), shown(rolling("a", 3).Plan)), "b": reviewed(rolling("b", 3), shown(rolling("b", 3).Plan)),
+			}},
+			want: map[string]string{"a": "ReviewedPlanExceeded", "b": "Accepted"},
+		},
+		"ExceededAndApprovedByAnnotation": {
+			reason: "a person who saw what it is now",
+			in: GateInput{Review: both, Clusters: map[string]ClusterInput{"a": with(rolling("a", 5), func(c *ClusterInput) {
+				c.Review, c.Approved = shown(rolling("a", 3).Plan), []string{c.Plan.Digest()}
+			})}},
+			want: map[string]string{"a": "Approved"},
+		},
+		"ExceededAndApprovedByATrailer": {
+			reason: "likewise",
+			in: GateInput{
+				Review: both, Trailers: []string{rolling("a", 5).Plan.Digest()},
+				Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 5), shown(rolling("a", 3).Plan))},
+			},
+			want: map[string]string{"a": "Approved"},
+		},
+		"TheDigestOfTheReviewInATrailer": {
+			reason: "approved as it was shown; one machine went since",
+			in: GateInput{
+				Review: was, Trailers: []string{rolling("a", 21).Plan.Digest()},
+				Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 20), shown(rolling("a", 21).Plan))},
+			},
+			want: map[string]string{"a": "Approved"},
+		},
+		"NotReviewedAndRequired": {
+			reason: "whatever it does",
+			in:     GateInput{Review: required, Clusters: map[string]ClusterInput{"a": {Plan: inPlace("true")}, "b": rolling("b", 20)}},
+			want:   map[string]string{"a": "ReviewRequired", "b": "ReviewRequired"},
+			words:  map[string]string{"a": "Revert it and open a pull request with it. To go on run `refract approve cluster/a"},
+		},
+		"NotReviewedAndNotRequired": {
+			reason: "under the limits",
+			in:     GateInput{Clusters: map[string]ClusterInput{"a": rolling("a", 3)}},
+			want:   map[string]string{"a": "Accepted"},
+		},
+		"NotReviewedWithoutAChange": {
+			reason: "nothing to do, nothing to review",
+			in:     GateInput{Review: required, Clusters: map[string]ClusterInput{"a": {Plan: Plan{Cluster: "a"}}}},
+			want:   map[string]string{"a": "Accepted"},
+		},
+		"NotReviewedAndApproved": {
+			reason: "a person's word will do",
+			in: GateInput{Review: required, Clusters: map[string]ClusterInput{"a": with(rolling("a", 3), func(c *ClusterInput) {
+				c.Approved = []string{c.Plan.Digest()}
+			})}},
+			want: map[string]string{"a": "Approved"},
+		},
+		"NotReviewedAndApprovedOnTheFleet": {
+			reason: "all at once",
+			in: GateInput{
+				Review: required, Clusters: map[string]ClusterInput{"a": rolling("a", 3)},
+				Approved: []string{FleetDigest(map[string]Plan{"a": rolling("a", 3).Plan})},
+			},
+			want: map[string]string{"a": "Approved"},
+		},
+		"AcceptedBefore": {
+			reason: "what was accepted is carried out, also when it is planned again",
+			in: GateInput{Review: required, Clusters: map[string]ClusterInput{"a": with(rolling("a", 3), func(c *ClusterInput) {
+				c.Unfinished = &Unfinished{Plan: c.Plan, Recreated: 3}
+			})}},
+			want: map[string]string{"a": "Accepted"},
+		},
+		"Drift": {
+			reason: "comes from no revision",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": with(losing("a", 1), drift)}},
+			want:   map[string]string{"a": "Accepted"},
+		},
+		"DriftAboveLimitsIsNotApprovedByAReview": {
+			reason: "nobody was shown what another hand did",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": with(reviewed(losing("a", 9), shownAndApproved(losing("a", 9).Plan)), drift)}},
+			want:   map[string]string{"a": "LimitExceeded"},
+		},
+		"UpgradeOfRefract": {
+			reason: "comes from no revision, and always asks when it touches machines",
+			in: GateInput{Review: both, Clusters: map[string]ClusterInput{
+				"a": with(reviewed(rolling("a", 1), shownAndApproved(rolling("a", 1).Plan)), upgrade), "b": with(ClusterInput{Plan: planOf("b", Change{Severity: v1alpha1.SeverityInPlace})}, upgrade),
+			}},
+			want: map[string]string{"a": "ApprovalRequired", "b": "Accepted"},
+		},
+		"ForbiddenIsForbidden": {
+			reason: "also when it was shown and approved",
+			in: GateInput{Review: both, Clusters: map[string]ClusterInput{"a": func() ClusterInput {
+				p := planOf("a", Change{Object: clusterRef("a"), Field: "spec.x", Severity: v1alpha1.SeverityForbidden, Owner: "Cluster/a", Reason: "no"})
+				return ClusterInput{Plan: p, Review: shownAndApproved(p)}
+			}()}},
+			want: map[string]string{"a": "Forbidden"},
+		},
+		"DestroyShown": {
+			reason: "always asks",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": {Plan: destroying, Review: shown(destroying)}}},
+			want:   map[string]string{"a": "ApprovalRequired"},
+			words:  map[string]string{"a": "or have pull request #7 approved"},
+		},
+		"DestroyShownAndApproved": {
+			reason: "and gets its answer",
+			in:     GateInput{Review: both, Clusters: map[string]ClusterInput{"a": {Plan: destroying, Review: shownAndApproved(destroying)}}},
+			want:   map[string]string{"a": "Reviewed"},
+		},
+		"DeletionShown": {
+			reason: "limit 0: shown is not approved",
+			in:     GateInput{Review: both, Removals: removing(shown(Deletion(clusterRef("a"), 3, false))), Total: 10, Vanishing: 1},
+			want:   map[string]string{"a": "LimitExceeded"},
+			words:  map[string]string{"a": "refract approve fleet/production"},
+		},
+		"DeletionShownAndApproved": {
+			reason: "goes on, and does not count as vanishing",
+			in: GateInput{
+				Review: both, Total: 5, Vanishing: 2,
+				Removals: map[string]RemovalInput{
+					"a": {Plan: Deletion(clusterRef("a"), 3, false), Review: shownAndApproved(Deletion(clusterRef("a"), 3, false))},
+					"b": {Plan: Orphan(clusterRef("b")), Review: shown(Orphan(clusterRef("b")))},
+				},
+			},
+			want: map[string]string{"a": "Reviewed", "b": "Accepted"},
+		},
+		"DeletionOfMoreMachines": {
+			reason: "three were shown to go with it",
+			in:     GateInput{Review: both, Removals: removing(shownAndApproved(Deletion(clusterRef("a"), 2, false))), Total: 10, Vanishing: 1},
+			want:   map[string]string{"a": "ReviewedPlanExceeded"},
+			words:  map[string]string{"a": "Cluster/a loses 3 machines, 2 were shown"},
+		},
+		"DeletionThatNobodyReviewed": {
+			reason: "the Fleet's to approve",
+			in:     GateInput{Review: required, Removals: removing(ReviewInput{}), Total: 10, Vanishing: 1, Limits: Limits{DeletedClusters: 5, PrunedPercent: 100}},
+			want:   map[string]string{"a": "ReviewRequired"},
+			words:  map[string]string{"a": "refract approve fleet/production"},
+		},
+		"DeletionThatNobodyReviewedAndTheFleetApproves": {
+			reason: "by the digest of that deletion",
+			in: GateInput{
+				Review: required, Removals: removing(ReviewInput{}), Total: 10, Vanishing: 1, Approved: []string{Deletion(clusterRef("a"), 3, false).Digest()},
+			},
+			want: map[string]string{"a": "Approved"},
+		},
+		"ReleaseThatNobodyReviewed": {
+			reason: "letting go is a change, too",
+			in:     GateInput{Review: required, Removals: orphans("a"), Total: 10, Vanishing: 1},
+			want:   map[string]string{"a": "ReviewRequired"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := tc.in
+			in.Namespace, in.Fleet = "clusters", "production"
+			if in.Limits == (Limits{}) {
+				in.Limits = LimitsFrom(v1alpha1.Limits{})
+			}
+			r := Gate(in)
+			got := map[string]string{}
+			for n, d := range r.Decisions {
+				got[n] = d.Reason
+				if d.Approved {
+					got[n] = "Approved"
+				}
+				if d.ByReview {
+					got[n] = "Reviewed"
+				}
+				checkDecision(t, n, d, r)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+			for n, words := range tc.words {
+				if !strings.Contains(r.Decisions[n].Message, words) {
+					t.Errorf("%s: the message of %s does not say %q: %s", tc.reason, n, words, r.Decisions[n].Message)
+				}
+			}
+		})
+	}
+}
+
+func removing(r ReviewInput) map[string]RemovalInput {
+	return map[string]RemovalInput{"a": {Plan: Deletion(clusterRef("a"), 3, false), Review: r}}
+}
+
+// What a message tells is bounded, and empty exactly when a plan is covered.
+func TestSince(t *testing.T) {
+	var many []Change
+	for _, field := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		many = append(many, Change{Object: clusterRef("a"), Action: Update, Field: field, To: "1", Severity: v1alpha1.SeverityInPlace, Owner: "Cluster/a"})
+	}
+	for name, c := range map[string]struct {
+		plan, shown Plan
+		want        []string
+	}{
+		"Same": {rolling("a", 3).Plan, rolling("a", 3).Plan, nil},
+		"Less": {rolling("a", 2).Plan, rolling("a", 3).Plan, nil},
+		"Many": {planOf("a", many...), Plan{Cluster: "a"}, []string{
+			"Cluster/a a changes, which was not shown", "Cluster/a b changes, which was not shown", "Cluster/a c changes, which was not shown",
+			"Cluster/a d changes, which was not shown", "Cluster/a e changes, which was not shown", "and 2 more",
+		}},
+		"UpToMore": {
+			planOf("a", Change{Object: clusterRef("a"), Severity: v1alpha1.SeverityRemove, Machines: 9, UpTo: true, Owner: "MachineDeployment/a"}),
+			planOf("a", Change{Object: clusterRef("a"), Severity: v1alpha1.SeverityRemove, Machines: 6, UpTo: true, Owner: "MachineDeployment/a"}),
+			[]string{"MachineDeployment/a loses up to 9 machines, 6 were shown"},
+		},
+		"OtherContent": {
+			planOf("a", Change{Object: clusterRef("a"), Action: Create, To: "sha256:1", Severity: v1alpha1.SeverityInPlace}),
+			planOf("a", Change{Object: clusterRef("a"), Action: Create, To: "sha256:2", Severity: v1alpha1.SeverityInPlace}),
+			[]string{"Cluster/a has other content than was shown"},
+		},
+		"TakenAway": {
+			planOf("a", Change{Object: clusterRef("a"), Action: Update, Field: "spec.x", Severity: v1alpha1.SeverityInPlace}),
+			planOf("a", Change{Object: clusterRef("a"), Action: Update, Field: "spec.x", To: "2", Severity: v1alpha1.SeverityInPlace}),
+			[]string{"Cluster/a spec.x becomes nothing, 2 was shown"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := c.plan.Since(c.shown)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if c.plan.CoveredBy(c.shown) != (len(got) == 0) {
+				t.Errorf("covered %t, and says %v", c.plan.CoveredBy(c.shown), got)
+			}
+		})
+	}
+}

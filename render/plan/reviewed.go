@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/refract-dev/refract/api/v1alpha1"
+)
+
+// Review is what a Fleet asks of the revision that is gated, and what is known of its review.
+type Review struct {
+	// Required: what nobody reviewed is held.
+	Required bool
+	// Name of the review for people, "pull request #7"; empty when nobody reviewed this revision.
+	Name string
+	// Approvers: the Fleet takes the word of some users of the forge for an approval.
+	Approvers bool
+}
+
+// ReviewInput is what was shown of one cluster or removal before the revision was merged.
+type ReviewInput struct {
+	// Plan that was shown; nil when the revision was not reviewed, an empty one when the review showed nothing of it.
+	Plan *Plan
+	// Approved: somebody approved the review who may approve plans. It counts for every plan that Plan covers. Leave it
+	// out where it is spent or [Expired].
+	Approved bool
+}
+
+// asked reports whether a review is asked about at all: drift and upgrades of Refract come from no revision.
+func (c ClusterInput) asked() bool { return cmp.Or(c.Cause, CauseGit) == CauseGit }
+
+// settledByReview decides what the review of a revision decides about a plan: held when it is required and there was none,
+// or when the plan does more than was shown; on when it was approved. Removals are the Fleet's to approve.
+func (g *gate) settledByReview(name string, p Plan, r ReviewInput, fleet bool) bool {
+	switch {
+	case r.Plan == nil && g.in.Review.Required:
+		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewRequiredReason, why: notReviewed, fleet: fleet}
+	case r.Plan == nil:
+		return false
+	case !p.CoveredBy(*r.Plan):
+		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewedPlanExceededReason, why: g.exceeds(p, *r.Plan), fleet: fleet}
+	case r.Approved:
+		g.result.Decisions[name] = Decision{Accepted: true, Approved: true, ByReview: true, Reason: v1alpha1.AcceptedReason}
+	default:
+		return false
+	}
+	return true
+}
+
+const notReviewed = "Nobody reviewed this: the files of this revision were not planned in a pull request, and spec.review.required of the Fleet is set." +
+	" Revert it and open a pull request with it."
+
+func (g *gate) exceeds(p, shown Plan) string {
+	name := cmp.Or(g.in.Review.Name, "the review")
+	if len(shown.Changes) == 0 {
+		return fmt.Sprintf("%s showed no change of this cluster, and it would change now: %s. Revert it and have it planned again in a pull request.", upperFirst(name), strings.Join(p.Since(shown), "; "))
+	}
+	return fmt.Sprintf("This does more than %s showed: %s. Revert it and have it planned again in a pull request.", name, strings.Join(p.Since(shown), "; "))
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// maxSince is how many differences a message tells.
+const maxSince = 5
+
+// Since tells in words what p does beyond a plan that was shown before: more machines first, then changes that are new,
+// become worse, or become something else. Empty when shown covers p.
+func (p Plan) Since(shown Plan) []string {
+	said := p.moreMachines(shown)
+	for _, c := range p.Beyond(shown) {
+		if words := c.since(shown); words != "" && !slices.Contains(said, words) {
+			said = append(said, words)
+		}
+	}
+	if rest := len(said) - maxSince; rest > 0 {
+		said = append(said[:maxSince], fmt.Sprintf("and %d more", rest))
+	}
+	return said
+}
+
+func (p Plan) moreMachines(shown Plan) []string {
+	mine, theirs := p.tally(), shown.tally()
+	var said []string
+	for _, owner := range slices.Sorted(maps.Keys(mine)) {
+		m, t := mine[owner], theirs[owner]
+		if m.recreated > t.recreated {
+			said = append(said, fmt.Sprintf("%s re-creates %s, %d were shown", owner, bounded(m.recreated, m.upTo), t.recreated))
+		}
+		if m.removed > t.removed {
+			said = append(said, fmt.Sprintf("%s loses %s, %d were shown", owner, bounded(m.removed, m.upTo), t.removed))
+		}
+	}
+	return said
+}
+
+// since tells how one change differs from what was shown; "" when it does not, and only its machines do.
+func (c Change) since(shown Plan) string {
+	what := c.Object.String()
+	if c.Field != "" {
+		what += " " + c.Field
+	}
+	if c.announced(shown) {
+		return ""
+	}
+	var same, other *Change
+	for i := range shown.Changes {
+		s := &shown.Changes[i]
+		switch {
+		case s.Object != c.Object || s.Field != c.Field:
+		case s.To == c.To:
+			same = s
+		default:
+			other = s
+		}
+	}
+	switch {
+	case same != nil && Rank(c.Severity) > Rank(same.Severity):
+		return fmt.Sprintf("%s is a %s now, %s was shown", what, c.Severity, same.Severity)
+	case same != nil:
+		return ""
+	case other != nil && c.Field != "":
+		return fmt.Sprintf("%s becomes %s, %s was shown", what, orNothing(c.To), orNothing(other.To))
+	case other != nil:
+		return what + " has other content than was shown"
+	}
+	return what + " " + verbs[c.Action] + ", which was not shown"
+}
+
+var verbs = map[Action]string{Create: "is made", Update: "changes", Delete: "is deleted", Release: "is let go of"}
+
+func orNothing(s string) string { return cmp.Or(s, "nothing") }
