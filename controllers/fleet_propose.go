@@ -205,12 +205,28 @@ func (r *FleetReconciler) inputsOf(ctx context.Context, s *scene, p *proposal) (
 		in := render.FromFleet(*p.declared)
 		in.Cluster = in.Cluster.DeepCopy()
 		in.Cluster.Namespace = s.fleet.Namespace
+		in.Was = s.accepted(s.mirrors[p.name])
 		return in, nil
 	}
 	in, digest, err := r.inputs.of(ctx, s.mirrors[p.name])
 	p.void = err == nil && digest != s.records[p.name].Accepted.Inputs // not what was accepted: the cluster does not act either
 	p.inputs = digest
 	return in, err
+}
+
+// accepted is what a cluster was rendered from last, nil when it is new.
+func (s *scene) accepted(mirror *v1alpha1.NutanixClusterSpec) *render.Inputs {
+	if mirror == nil {
+		return nil
+	}
+	return flow.Accepted(mirror, s.entered[mirror.Spec.AccountRef.Name], func(name, version string) *v1alpha1.ClusterProfile {
+		for _, p := range s.used {
+			if p.Spec.Profile == name && p.Spec.Version == version {
+				return p
+			}
+		}
+		return nil
+	})
 }
 
 // tryMirror has the API server judge the new or changed mirror before anything is accepted: what is immutable, or what

@@ -18,17 +18,26 @@ type base struct {
 
 // objects returns the base in no particular order.
 func (b base) objects() ([]object, error) {
-	out := []object{b.capiCluster(), b.nutanixCluster(), b.controlPlane(), b.controlPlaneTemplate()}
-	for _, fd := range b.cluster.Spec.FailureDomains {
+	out := []object{b.capiCluster(), b.nutanixCluster()}
+	machines := []object{b.controlPlane(), b.controlPlaneTemplate()}
+	if or(b.cluster.Spec.ControlPlane.HealthCheck.Enabled, true) {
+		machines = append(machines, b.controlPlaneHealthCheck())
+	}
+	for _, o := range machines {
+		o.source.path = steps{"spec", "controlPlane"}
+		out = append(out, o)
+	}
+	for i, fd := range b.cluster.Spec.FailureDomains {
 		o := b.failureDomain(fd)
+		o.source.path = steps{"spec", "failureDomains"}.item(i)
 		o.origin = "failure domain " + fd.Name + " of " + o.origin
 		out = append(out, o)
 	}
-	if or(b.cluster.Spec.ControlPlane.HealthCheck.Enabled, true) {
-		out = append(out, b.controlPlaneHealthCheck())
-	}
-	for _, pool := range b.cluster.Spec.NodePools {
-		out = append(out, b.pool(pool)...)
+	for i, pool := range b.cluster.Spec.NodePools {
+		for _, o := range b.pool(pool) {
+			o.source.path = steps{"spec", "nodePools"}.item(i)
+			out = append(out, o)
+		}
 	}
 	ccm, err := b.cloudControllerManager()
 	return append(out, ccm...), err

@@ -27,7 +27,7 @@ func (b base) cloudControllerManager() ([]object, error) {
 		return nil, fmt.Errorf("cloud controller manager: %w", err)
 	}
 	for i := range out {
-		out[i].origin = "cluster " + b.name()
+		out[i].origin, out[i].delivered = "cluster "+b.name(), true
 		if out[i].GetKind() == kindClusterResourceSet {
 			appendResource(out[i], kindSecret, b.workloadCredentialsName())
 		}

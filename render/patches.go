@@ -24,17 +24,19 @@ type patches struct {
 	// title says whose patches they are.
 	title string
 	place fleet.Place
-	specs []v1alpha1.Patch
+	// source is what has them in its field patches.
+	source source
+	specs  []v1alpha1.Patch
 	// values of variables; nil where variables do not exist.
 	values map[string]string
 }
 
 func (l layer) patches() patches {
-	return patches{title: l.title, place: l.place, specs: l.Patches, values: l.values}
+	return patches{title: l.title, place: l.place, source: l.source, specs: l.Patches, values: l.values}
 }
 
 func (s stack) clusterPatches() patches {
-	return patches{title: "cluster " + s.in.Cluster.Name, place: s.place, specs: s.in.Cluster.Spec.Patches}
+	return patches{title: "cluster " + s.in.Cluster.Name, place: s.place, source: source{clusterDoc, steps{"spec"}}, specs: s.in.Cluster.Spec.Patches}
 }
 
 // name of a patch in messages.
@@ -54,7 +56,10 @@ func applyPatches(objects []object, p patches) ([]object, error) {
 	for i, o := range objects {
 		before[i] = o.Unstructured
 	}
-	after, err := build.Apply(before, parsed)
+	writes := make([][]write, len(objects))
+	after, err := build.ApplyEach(before, parsed, func(i int, was, now []*unstructured.Unstructured) {
+		p.note(writes, i, was, now)
+	})
 	if err != nil {
 		return nil, p.relocate(err)
 	}
@@ -66,6 +71,7 @@ func applyPatches(objects []object, p patches) ([]object, error) {
 		if !reflect.DeepEqual(before[i].Object, after[i].Object) {
 			out[i].Unstructured = after[i]
 			out[i].origin += ", patched by " + p.title
+			out[i].writes = append(slices.Clip(out[i].writes), writes[i]...)
 		}
 	}
 	return out, nil

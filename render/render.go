@@ -25,6 +25,11 @@ type Inputs struct {
 	Profiles []Profile
 	// Place of the cluster's document, for messages. Zero: as annotation refract.dev/file says, if it is there.
 	Place fleet.Place
+	// Files that the inputs were decoded from, for places. Nil: not known.
+	Files *fleet.Cluster
+	// Was is what the inputs were before, for places only: which of several fields changed. Layers may be missing. Nil: not
+	// known.
+	Was *Inputs
 }
 
 // Profile is one profile version with its built layers.
@@ -39,7 +44,7 @@ type Profile struct {
 
 // FromFleet returns the inputs of a decoded cluster. The cluster must be usable: c.Err is nil.
 func FromFleet(c fleet.Cluster) Inputs {
-	in := Inputs{Cluster: c.Object, Place: c.Place}
+	in := Inputs{Cluster: c.Object, Place: c.Place, Files: &c}
 	if c.Account != nil {
 		in.Account = c.Account.Object
 	}

@@ -33,6 +33,10 @@ type layer struct {
 	// built are the objects of a layer of type Network, Storage or AddOn, if isBuilt.
 	built   []*unstructured.Unstructured
 	isBuilt bool
+	// source is the layer in its profile's document.
+	source source
+	// variables that built uses.
+	variables []string
 }
 
 // layerOrder is the order in which types of layers are rendered.
@@ -52,7 +56,7 @@ func newStack(in Inputs) (stack, error) {
 			errs = append(errs, s.clusterError(fmt.Errorf("profile %s %s is not there", reference.Name, reference.Version)))
 			continue
 		}
-		layers, err := s.profile(in.Profiles[i], reference)
+		layers, err := s.profile(i, reference)
 		s.layers = append(s.layers, layers...)
 		errs = append(errs, err)
 	}
@@ -65,8 +69,9 @@ func newStack(in Inputs) (stack, error) {
 	return s, s.clusterError(s.complete())
 }
 
-// profile returns the layers of p with the variables of the cluster's reference to it.
-func (s stack) profile(p Profile, reference v1alpha1.ProfileReference) ([]layer, error) {
+// profile returns the layers of the profile numbered i with the variables of the cluster's reference to it.
+func (s stack) profile(i int, reference v1alpha1.ProfileReference) ([]layer, error) {
+	p := s.in.Profiles[i]
 	values, err := fleet.Values(p.Object.Spec, reference.Variables)
 	if err != nil {
 		return nil, s.clusterError(err)
@@ -74,8 +79,8 @@ func (s stack) profile(p Profile, reference v1alpha1.ProfileReference) ([]layer,
 	place := placeOf(p.Place, p.Object.Annotations)
 	var out []layer
 	var errs []error
-	for _, spec := range p.Object.Spec.Layers {
-		l := layer{Layer: spec, place: place, values: values}
+	for n, spec := range p.Object.Spec.Layers {
+		l := layer{Layer: spec, place: place, values: values, source: source{firstProfileDoc + i, layerPath(n)}}
 		l.title = fmt.Sprintf("layer %s of profile %s@%s", spec.Name, p.Object.Spec.Profile, p.Object.Spec.Version)
 		for _, built := range p.Layers {
 			if built.Name == spec.Name {
@@ -124,6 +129,7 @@ func (l *layer) substitute() error {
 	built := make([]*unstructured.Unstructured, len(l.built))
 	for i, o := range l.built {
 		built[i] = o.DeepCopy()
+		l.variables = append(l.variables, variablesIn(o.Object)...)
 		if err := build.Substitute(built[i].Object, l.values); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", describe(o), err))
 		}
@@ -176,7 +182,7 @@ func (l layer) deliver(c *v1alpha1.NutanixClusterSpec) ([]object, error) {
 	}
 	out, err := resourceSet(c, c.Name+"-"+l.Name, docs)
 	for i := range out {
-		out[i].origin = l.title
+		out[i].origin, out[i].source, out[i].built, out[i].variables = l.title, l.source, true, l.variables
 	}
 	return out, err
 }

@@ -25,6 +25,13 @@ type object struct {
 	origin string
 	// atCreation are fields that are rendered only while the object does not exist.
 	atCreation []field
+	// source is what of the input the object is rendered for.
+	source source
+	// writes are what patches changed, in their order.
+	writes []write
+	// built: it holds a part of a layer's objects, which use variables. delivered: what brings the cloud controller manager.
+	built, delivered bool
+	variables        []string
 }
 
 // field is a value with the path to it.
@@ -238,19 +245,27 @@ func (u Unit) Digest() string {
 
 // Origin says, for messages, who declared an object of this Unit and who patched it; "" when it is not of this Unit.
 func (u Unit) Origin(o *unstructured.Unstructured) string {
-	if found := u.find(o.GetKind(), o.GetName()); found != nil {
+	if found := u.locate(o); found != nil {
 		return found.origin
 	}
+	return ""
+}
+
+// locate finds the object of this Unit that o is, whatever name was chosen for it; nil when there is none.
+func (u Unit) locate(o *unstructured.Unstructured) *object {
+	if found := u.find(o.GetKind(), o.GetName()); found != nil {
+		return found
+	}
 	if base := u.baseOf(o.GetKind(), o.GetName()); base != "" && isTemplate(o.GetKind()) {
-		return u.find(o.GetKind(), base).origin
+		return u.find(o.GetKind(), base)
 	}
 	content := o.GetAnnotations()[v1alpha1.ContentDigestAnnotation]
 	for _, t := range u.Templates() {
 		if t.Object.GetKind() == o.GetKind() && t.Digest == content {
-			return u.find(o.GetKind(), t.Base).origin
+			return u.find(o.GetKind(), t.Base)
 		}
 	}
-	return ""
+	return nil
 }
 
 // hashDigits is how much of the content digest a name carries.

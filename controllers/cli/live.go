@@ -150,7 +150,9 @@ func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, err
 		Client: s.client, Reader: s.client, Namespace: s.namespace, Name: c.Object.Name,
 		Ignore: c.Object.Spec.DriftIgnore, Adopt: c.Object.Spec.Adopt,
 	}
-	one, err := flow.Propose(ctx, s.inputs(c), live, "", plan.Options{Recreate: s.gone(c.Object.Name)})
+	in := s.inputs(c)
+	in.Was = s.mirrored.Accepted(s.mirrors[c.Object.Name])
+	one, err := flow.Propose(ctx, in, live, "", plan.Options{Recreate: s.gone(c.Object.Name)})
 	return one.Plan, err
 }
 

@@ -53,6 +53,7 @@ func Propose(ctx context.Context, in render.Inputs, live Gatherer, accepted stri
 	p := Proposal{Unit: unit, Rendered: unit.Digest()}
 	o.Cluster = in.Cluster.Name
 	o.Restore = accepted == p.Rendered
+	o.Place = places(unit, in)
 	if live == nil {
 		p.Objects = unit.Named(nil, everything)
 		p.Plan = plan.Compute(offline(p.Objects), o)
@@ -77,6 +78,20 @@ func Propose(ctx context.Context, in render.Inputs, live Gatherer, accepted stri
 	}
 	p.Plan = plan.Compute(p.Pairs, o)
 	return p, nil
+}
+
+// places tells where in Git the changes of a plan come from; nil where no files are known.
+func places(unit render.Unit, in render.Inputs) func(plan.Pair, string) string {
+	found := unit.Places(in)
+	if !found.Known() {
+		return nil
+	}
+	return func(p plan.Pair, field string) string {
+		if p.Want == nil {
+			return found.Gone(p.Live)
+		}
+		return found.Of(p.Want, field)
+	}
 }
 
 var renders atomic.Int64

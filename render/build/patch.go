@@ -26,11 +26,19 @@ import (
 // Mistakes are *Error values at the patch's origin, joined in the order of the patches; a patch with a mistake is left
 // out, and the others are applied all the same, so that one run finds all of them.
 func Apply(objs []*unstructured.Unstructured, patches []Patch) ([]*unstructured.Unstructured, error) {
+	return ApplyEach(objs, patches, func(int, []*unstructured.Unstructured, []*unstructured.Unstructured) {})
+}
+
+// ApplyEach is Apply that shows the objects before and after each patch. One that a patch did not select is the same
+// pointer in both; neither list may be changed.
+func ApplyEach(objs []*unstructured.Unstructured, patches []Patch,
+	see func(i int, before, after []*unstructured.Unstructured),
+) ([]*unstructured.Unstructured, error) {
 	out := make([]*unstructured.Unstructured, len(objs))
 	copy(out, objs)
 	var errs []*Error
 	copyOps := 0
-	for _, p := range patches {
+	for i, p := range patches {
 		docs, err := p.parse()
 		if err == nil {
 			copyOps += operationsIn(docs)
@@ -41,6 +49,7 @@ func Apply(objs []*unstructured.Unstructured, patches []Patch) ([]*unstructured.
 		if err == nil {
 			var next []*unstructured.Unstructured
 			if next, err = p.apply(out, docs); err == nil {
+				see(i, out, next)
 				out = next
 			}
 		}

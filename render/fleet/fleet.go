@@ -42,6 +42,8 @@ type Account struct {
 	Object *v1alpha1.CloudAccount
 	// Place of the document.
 	Place Place
+	// Lines of the document's fields.
+	Lines Lines
 	// Err joins the mistakes of this account; nil when it is usable.
 	Err error
 }
@@ -52,6 +54,8 @@ type Profile struct {
 	Object *v1alpha1.ClusterProfile
 	// Place of the document.
 	Place Place
+	// Lines of the document's fields.
+	Lines Lines
 	// Layers of types Network, Storage and AddOn, in the order of the file. Layers of type OS and Kubernetes have no
 	// objects of their own and are not in this list. They are shared with the Cache: copy before changing.
 	Layers []Layer
@@ -79,6 +83,8 @@ type Cluster struct {
 	Object *v1alpha1.NutanixClusterSpec
 	// Place of the document.
 	Place Place
+	// Lines of the document's fields.
+	Lines Lines
 	// Account that the cluster names; nil when there is none.
 	Account *Account
 	// Profiles that the cluster uses, in the order of the file; those that do not resolve are left out.

@@ -52,11 +52,13 @@ func (d *decoder) readBuilt(dir string) {
 		}
 		doc := d.document(at, docs)
 		doc.APIVersion, doc.Kind, doc.Name, doc.Namespace = o.GetAPIVersion(), o.GetKind(), o.GetName(), o.GetNamespace()
+		moved := differs(doc, o.Object)
 		i, err := decode(d.schemas, doc, o.Object)
 		if err != nil {
 			d.incomplete(at.Path, err)
 			continue
 		}
+		i.moved = moved
 		d.add(i)
 	}
 }

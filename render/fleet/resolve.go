@@ -43,7 +43,7 @@ func (d *decoder) accounts() []*accountItem {
 	var out []*accountItem
 	for _, i := range d.ofKind(v1alpha1.CloudAccountKind) {
 		if o, ok := i.object.(*v1alpha1.CloudAccount); ok {
-			out = append(out, &accountItem{item: i, Account: Account{Object: o, Place: i.place()}})
+			out = append(out, &accountItem{item: i, Account: Account{Object: o, Place: i.place(), Lines: i.lines()}})
 		}
 	}
 	return out
@@ -56,7 +56,7 @@ func (d *decoder) profiles() []*profileItem {
 		if !ok {
 			continue
 		}
-		p := &profileItem{item: i, Profile: Profile{Object: o, Place: i.place(), Origins: map[string]build.Origin{}}}
+		p := &profileItem{item: i, Profile: Profile{Object: o, Place: i.place(), Lines: i.lines(), Origins: map[string]build.Origin{}}}
 		var err error
 		if p.version, err = semver.StrictNewVersion(o.Spec.Version); err != nil {
 			p.version = &semver.Version{}
@@ -116,7 +116,7 @@ func (d *decoder) clusters() []*clusterItem {
 			continue
 		}
 		c := &clusterItem{item: i, Cluster: Cluster{
-			Object: o, Place: i.place(), Origins: map[string]build.Origin{}, Requested: map[string]string{},
+			Object: o, Place: i.place(), Lines: i.lines(), Origins: map[string]build.Origin{}, Requested: map[string]string{},
 		}}
 		d.inline(i, "spec.patches", o.Spec.Patches, c.Origins)
 		for n, p := range o.Spec.Patches {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -208,6 +209,9 @@ func (c *computation) addField(p Pair, change Change, d delta, v verdict) {
 
 func (c *computation) add(p Pair, change Change) {
 	change.Place = p.Origin
+	if c.options.Place != nil {
+		change.Place = cmp.Or(c.options.Place(p, change.Field), p.Origin)
+	}
 	c.plan.Changes = append(c.plan.Changes, change)
 }
 

@@ -180,6 +180,9 @@ type Options struct {
 	// Rendered: Live and Previous are rendered objects too (two revisions compared offline), so that what Want leaves out
 	// counts as taken away. Default: without a DryRun only fields that Want sets are compared.
 	Rendered bool
+	// Place tells where in Git a change of a field comes from, "clusters/edge-01.yaml:27"; an empty field is the whole
+	// object. Nil, or "": Pair.Origin.
+	Place func(p Pair, field string) string
 }
 
 // Limits bound what may happen without a person's word.
