@@ -19,6 +19,7 @@ var errBase = errors.New("the base cannot be rendered")
 // *build.Error is a mistake in the files of in.
 func Predict(in, base render.Inputs) (Proposal, error) {
 	renders.Add(2)
+	in.Was = &base
 	was, err := render.Cluster(base)
 	if err != nil {
 		return Proposal{}, fmt.Errorf("%w: %v", errBase, err) //nolint:errorlint // a mistake in the base is none of the head
@@ -35,7 +36,9 @@ func Predict(in, base render.Inputs) (Proposal, error) {
 	p := Proposal{Unit: is, Rendered: is.Digest()}
 	p.Objects = is.Named(nil, func(kind, name string) bool { return before.objects[kind+"/"+name] == nil })
 	p.Pairs = before.pairs(is, p.Objects)
-	p.Plan = plan.Compute(p.Pairs, plan.Options{Cluster: in.Cluster.Name, Rendered: true})
+	p.Plan = plan.Compute(p.Pairs, plan.Options{
+		Cluster: in.Cluster.Name, Rendered: true, Place: places(is, in),
+	})
 	p.Plan.Predicted = true
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render"
 	"github.com/refract-dev/refract/render/build"
 	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan"
@@ -147,6 +148,7 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 		if one.Decision, err = r.try(ctx, in.Cluster, one.mirror); err != nil || one.Decision != nil {
 			return err
 		}
+		in.Was = r.was(one)
 		one.proposal, err = Propose(ctx, in, r.scene.Gather(in.Cluster), "", plan.Options{Recreate: r.scene.gone(one.name)})
 	case one.base != nil:
 		if one.base.Err != nil {
@@ -161,6 +163,16 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 		one.Plan = one.proposal.Plan
 	}
 	return err
+}
+
+// was is what a living cluster was rendered from last: base's files where they are that, since they have lines.
+func (r *review) was(one *reviewed) *render.Inputs {
+	before := r.before[one.name]
+	if before != nil && before.Err == nil && r.scene.accepted(one.mirror, fleet.InputsDigest(*before)) {
+		in := r.scene.inputs(*before)
+		return &in
+	}
+	return r.scene.Mirrored.Accepted(one.mirror)
 }
 
 // obstacle holds a cluster that could not be mirrored; nil otherwise.
