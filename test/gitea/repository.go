@@ -3,11 +3,14 @@ package gitea
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"code.gitea.io/sdk/gitea"
 
@@ -92,21 +95,51 @@ func (r *Repository) Hook(url, token string) (*gitea.Hook, error) {
 	return hook, nil
 }
 
-// Open opens a pull request onto main; head is a branch, or owner:branch of a fork.
-func (r *Repository) Open(as *Person, title, head string) (int, error) {
-	p, _, err := as.API.CreatePullRequest(r.Owner, r.Name, gitea.CreatePullRequestOption{Title: title, Head: head, Base: "main"})
+// Try has Gitea call a webhook with the last commit of main, as its button for that does.
+func (r *Repository) Try(ctx context.Context, hook *gitea.Hook) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s/api/v1/repos/%s/hooks/%d/tests", r.server.URL(), r, hook.ID), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "token "+r.server.Admin.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusMultipleChoices {
+		err = fmt.Errorf("trying a webhook: %s", res.Status)
+	}
+	return errors.Join(err, res.Body.Close())
+}
+
+// Open opens a pull request onto main; head is a branch, or owner:branch of a fork. It waits until Gitea, which learns of
+// pushed branches in the background, knows of it.
+func (r *Repository) Open(ctx context.Context, as *Person, title, head string) (number int, err error) {
+	err = eventually(ctx, func() error {
+		p, _, openErr := as.API.CreatePullRequest(r.Owner, r.Name, gitea.CreatePullRequestOption{Title: title, Head: head, Base: "main"})
+		if openErr == nil {
+			number = int(p.Index)
+		}
+		return openErr
+	})
 	if err != nil {
 		return 0, fmt.Errorf("opening pull request %q: %w", title, err)
 	}
-	return int(p.Index), nil
+	return number, nil
 }
 
-// Merge merges a pull request and returns the commit that is then on the base branch. Gitea finds out in the background
-// whether it can be merged, and until then refuses: Merge says so, and is to be called again.
-func (r *Repository) Merge(as *Person, number int, style gitea.MergeStyle) (string, error) {
-	done, res, err := as.API.MergePullRequest(r.Owner, r.Name, int64(number), gitea.MergePullRequestOption{Style: style})
-	if err != nil || !done {
-		return "", fmt.Errorf("merging #%d: done %t, %v: %w", number, done, res, err)
+// Merge merges a pull request and returns the commit that is then on the base branch. It waits until Gitea, which finds
+// out in the background whether it can be merged, does so.
+func (r *Repository) Merge(ctx context.Context, as *Person, number int, style gitea.MergeStyle) (commit string, err error) {
+	err = eventually(ctx, func() error {
+		done, res, mergeErr := as.API.MergePullRequest(r.Owner, r.Name, int64(number), gitea.MergePullRequestOption{Style: style})
+		if mergeErr == nil && !done {
+			mergeErr = errors.New(res.Status)
+		}
+		return mergeErr
+	})
+	if err != nil {
+		return "", fmt.Errorf("merging #%d: %w", number, err)
 	}
 	p, _, err := as.API.GetPullRequest(r.Owner, r.Name, int64(number))
 	if err != nil {
@@ -116,6 +149,28 @@ func (r *Repository) Merge(as *Person, number int, style gitea.MergeStyle) (stri
 		return "", fmt.Errorf("#%d is not merged: %s", number, p.State)
 	}
 	return *p.MergedCommitID, nil
+}
+
+// background bounds what Gitea does by itself on a busy machine.
+const background = time.Minute
+
+// eventually waits until try succeeds.
+func eventually(ctx context.Context, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, background)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 // Review says something of a pull request's head: approves it, or asks for changes.
