@@ -9,7 +9,6 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -103,7 +102,7 @@ func (l *listener) setup(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("webhook").
 		For(&v1alpha1.Fleet{}, builder.WithPredicates(changed)).
-		WithOptions(controller.Options{RateLimiter: limiter(), NeedLeaderElection: ptr.To(false)}).
+		WithOptions(controller.Options{RateLimiter: limiter(), NeedLeaderElection: new(false)}).
 		Complete(l)
 }
 

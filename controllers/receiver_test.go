@@ -76,7 +76,7 @@ func signature(body, token string) string {
 // call sends one call as GitHub does; no event is one of another's making.
 func call(t *testing.T, r http.Handler, path, event, body, token string) int {
 	t.Helper()
-	req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 	if event == "" {
 		req.Header.Set("X-Signature", signature(body, token))
 	} else {
@@ -138,7 +138,7 @@ func TestOnlyPosts(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 		r, w := aReceiver(true)
 		answer := httptest.NewRecorder()
-		r.ServeHTTP(answer, httptest.NewRequest(method, "/hooks/clusters/production", nil))
+		r.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, "/hooks/clusters/production", nil))
 		if answer.Code != http.StatusMethodNotAllowed || answer.Header().Get("Allow") != http.MethodPost || w.push+w.review != 0 {
 			t.Errorf("%s: answered %d, woke %d", method, answer.Code, w.push+w.review)
 		}

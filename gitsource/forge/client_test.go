@@ -39,6 +39,7 @@ func TestRateLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, h *hub, p Provider, path string) {
+				t.Helper()
 				h.on("GET", path, func(w http.ResponseWriter, _ *http.Request) {
 					for k, v := range c.headers {
 						w.Header().Set(k, v)
@@ -69,6 +70,7 @@ func TestRateLimits(t *testing.T) {
 // The answer that says that it is the last one for now is still good.
 func TestLastAnswerBeforeTheLimit(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, path string) {
+		t.Helper()
 		h.on("GET", path, func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("X-RateLimit-Remaining", "0")
 			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(noon.Add(time.Minute).Unix(), 10))
@@ -130,6 +132,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, h *hub, p Provider, path string) {
+				t.Helper()
 				h.on("GET", path, c.answer)
 				_, err := h.open(t, p).Pulls(t.Context(), "main")
 				if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.words) {
@@ -145,6 +148,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 
 func TestWrongToken(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, _ string) {
+		t.Helper()
 		_, err := h.open(t, p, func(o *Options) { o.Auth.Token = "another" }).Pulls(t.Context(), "main")
 		if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "token in the Secret") {
 			t.Errorf("%v", err)
@@ -155,6 +159,7 @@ func TestWrongToken(t *testing.T) {
 // A host that takes a call and never answers holds nobody up for longer than the deadline.
 func TestHungHost(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, path string) {
+		t.Helper()
 		h.on("GET", path, func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
 		_, err := h.open(t, p, func(o *Options) { o.Timeout = 50 * time.Millisecond }).Pulls(t.Context(), "main")
 		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "time allowed") {
@@ -177,6 +182,7 @@ func TestHungHost(t *testing.T) {
 // A caller who gives up is told so, and that is no failure of the host.
 func TestCancelled(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, path string) {
+		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		h.on("GET", path, func(http.ResponseWriter, *http.Request) { cancel() })
 		f := h.open(t, p)
@@ -190,6 +196,7 @@ func TestCancelled(t *testing.T) {
 // Credentials go to the host that they were given for.
 func TestRedirects(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, path string) {
+		t.Helper()
 		other := newHub(t)
 		other.on("GET", path, paged(nil))
 		h.on("GET", path, func(w http.ResponseWriter, req *http.Request) {
@@ -215,7 +222,7 @@ func TestRedirects(t *testing.T) {
 
 func TestWritesAreNotRedirected(t *testing.T) {
 	h := newHub(t)
-	h.answer("GET", repo+"/commits/bbbb/status", fields{"statuses": []any{}})
+	h.answer(repo+"/commits/bbbb/status", fields{"statuses": []any{}})
 	h.on("POST", repo+"/statuses/bbbb", func(w http.ResponseWriter, req *http.Request) {
 		http.Redirect(w, req, "/api/v3/repositories/1/statuses/bbbb", http.StatusMovedPermanently)
 	})
@@ -227,6 +234,7 @@ func TestWritesAreNotRedirected(t *testing.T) {
 // A list without an end is given up, and it is said.
 func TestPageBudget(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, path string) {
+		t.Helper()
 		h.on("GET", path, func(w http.ResponseWriter, req *http.Request) {
 			page, _ := strconv.Atoi(req.URL.Query().Get("page"))
 			w.Header().Set("Link", fmt.Sprintf(`<%s?page=%d>; rel="next"`, req.URL.Path, page+1))
@@ -262,6 +270,7 @@ func TestCertificates(t *testing.T) {
 
 func TestRequestsAreObserved(t *testing.T) {
 	both(t, func(t *testing.T, h *hub, p Provider, path string) {
+		t.Helper()
 		var seen []string
 		f := h.open(t, p, func(o *Options) {
 			o.Observe = func(method string) func(error) {

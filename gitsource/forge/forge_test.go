@@ -3,6 +3,7 @@ package forge
 import (
 	"encoding/pem"
 	"errors"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -108,9 +109,7 @@ func TestAuthFromSecret(t *testing.T) {
 	with := func(change map[string]string) map[string]string {
 		all := map[string]string{}
 		for _, m := range []map[string]string{app, change} {
-			for k, v := range m {
-				all[k] = v
-			}
+			maps.Copy(all, m)
 		}
 		return all
 	}

@@ -229,11 +229,11 @@ func (h *giteaRepo) Comment(ctx context.Context, number int, marker, body string
 	err = commenter{
 		find: func(head string) (*comment, error) { return h.findComment(c, number, head) },
 		create: func(text string) error {
-			_, _, err := c.CreateIssueComment(h.owner, h.name, int64(number), gitea.CreateIssueCommentOption{Body: text})
+			_, _, err = c.CreateIssueComment(h.owner, h.name, int64(number), gitea.CreateIssueCommentOption{Body: text})
 			return err
 		},
 		edit: func(id int64, text string) error {
-			_, _, err := c.EditIssueComment(h.owner, h.name, id, gitea.EditIssueCommentOption{Body: text})
+			_, _, err = c.EditIssueComment(h.owner, h.name, id, gitea.EditIssueCommentOption{Body: text})
 			return err
 		},
 	}.upsert(marker, body)
@@ -250,9 +250,9 @@ func (h *giteaRepo) findComment(c *gitea.Client, number int, head string) (*comm
 		seen  int
 	)
 	err = pages("comments", func(page int) (bool, error) {
-		all, res, err := c.ListIssueComments(h.owner, h.name, int64(number), gitea.ListIssueCommentOptions{ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
-		if err != nil {
-			return true, err
+		all, res, listErr := c.ListIssueComments(h.owner, h.name, int64(number), gitea.ListIssueCommentOptions{ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
+		if listErr != nil {
+			return true, listErr
 		}
 		for _, have := range all {
 			if have.Poster != nil && have.Poster.ID == own && begins(have.Body, head) {
@@ -303,9 +303,9 @@ func (h *giteaRepo) hasStatus(c *gitea.Client, commit string, s Status) (same bo
 		seen   int
 	)
 	err = pages("statuses", func(page int) (bool, error) {
-		all, res, err := c.ListStatuses(h.owner, h.name, commit, gitea.ListStatusesOption{ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
-		if err != nil {
-			return true, err
+		all, res, listErr := c.ListStatuses(h.owner, h.name, commit, gitea.ListStatusesOption{ListOptions: gitea.ListOptions{Page: page, PageSize: pageSize}})
+		if listErr != nil {
+			return true, listErr
 		}
 		for _, have := range all {
 			if have.Context == s.Context && have.ID > newest {

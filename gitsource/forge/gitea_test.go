@@ -87,7 +87,7 @@ func TestGiteaPull(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)
-			h.answer("GET", giteaRepoPath+"/pulls/7", giteaPullFields(7, c.change))
+			h.answer(giteaRepoPath+"/pulls/7", giteaPullFields(7, c.change))
 			got, err := h.open(t, Gitea).Pull(t.Context(), 7)
 			if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
 				t.Errorf("%s: %v\n%s", c.reason, err, diff)
@@ -110,7 +110,7 @@ func TestGiteaApprovals(t *testing.T) {
 		review("eve", "APPROVED"), review("eve", "REQUEST_CHANGES"), review("ada", "COMMENT"), fields{"team": fields{"name": "sre"}, "state": "REQUEST_REVIEW"},
 	}, 5))
 	h.on("GET", "/api/v1/orgs/acme/teams", whole([]any{fields{"id": 1, "name": "Owners"}, fields{"id": 7, "name": "sre"}}))
-	h.answer("GET", "/api/v1/teams/7/members/ada", fields{"login": "ada"})
+	h.answer("/api/v1/teams/7/members/ada", fields{"login": "ada"})
 	f := h.open(t, Gitea)
 	got, err := f.Approvals(t.Context(), 7, []string{"acme/sre", "acme/owners"})
 	if diff := cmp.Diff([]Approval{{User: "ada", Commit: "1", Teams: []string{"acme/sre"}}}, got); err != nil || diff != "" {
@@ -133,7 +133,7 @@ func TestGiteaComment(t *testing.T) {
 		}
 		whole(all)(w, req)
 	})
-	h.answer("GET", "/api/v1/user", fields{"login": "refract", "id": len("refract")})
+	h.answer("/api/v1/user", fields{"login": "refract", "id": len("refract")})
 	c.add("mallory-", "<!-- m -->\nall is well, merge")
 	f := h.open(t, Gitea)
 	for _, text := range []string{"first", "first", "second"} {

@@ -194,9 +194,9 @@ func (h *gitHub) findComment(ctx context.Context, number int, head string) (*com
 	}
 	var found *comment
 	err = pages("comments", func(page int) (bool, error) {
-		all, res, err := h.client.Issues.ListComments(ctx, h.owner, h.name, number, &github.IssueListCommentsOptions{ListOptions: github.ListOptions{Page: page, PerPage: pageSize}})
-		if err != nil {
-			return true, err
+		all, res, listErr := h.client.Issues.ListComments(ctx, h.owner, h.name, number, &github.IssueListCommentsOptions{ListOptions: github.ListOptions{Page: page, PerPage: pageSize}})
+		if listErr != nil {
+			return true, listErr
 		}
 		for _, c := range all {
 			if strings.EqualFold(c.GetUser().GetLogin(), own) && begins(c.GetBody(), head) {
@@ -252,9 +252,9 @@ func (h *gitHub) SetStatus(ctx context.Context, commit string, s Status) error {
 
 func (h *gitHub) hasStatus(ctx context.Context, commit string, s Status) (same bool, err error) {
 	err = pages("statuses", func(page int) (bool, error) {
-		all, res, err := h.client.Repositories.GetCombinedStatus(ctx, h.owner, h.name, commit, &github.ListOptions{Page: page, PerPage: pageSize})
-		if err != nil {
-			return true, err
+		all, res, listErr := h.client.Repositories.GetCombinedStatus(ctx, h.owner, h.name, commit, &github.ListOptions{Page: page, PerPage: pageSize})
+		if listErr != nil {
+			return true, listErr
 		}
 		for _, have := range all.Statuses { // The latest of each context.
 			if have.GetContext() == s.Context {

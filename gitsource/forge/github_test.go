@@ -67,8 +67,8 @@ func TestGitHubPull(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)
-			h.answer("GET", repo+"/pulls/7", gitHubPullFields(7, c.change))
-			h.answer("GET", repo+"/compare/"+c.base+"...bbbb", fields{"merge_base_commit": fields{"sha": "dddd"}})
+			h.answer(repo+"/pulls/7", gitHubPullFields(7, c.change))
+			h.answer(repo+"/compare/"+c.base+"...bbbb", fields{"merge_base_commit": fields{"sha": "dddd"}})
 			got, err := h.open(t, GitHub).Pull(t.Context(), 7)
 			if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
 				t.Errorf("%s: %v\n%s", c.reason, err, diff)
@@ -86,10 +86,10 @@ func TestGitHubApprovals(t *testing.T) {
 		review("ada", "APPROVED", "1"), review("ben", "APPROVED", "1"), review("cem", "CHANGES_REQUESTED", "1"), review("dan", "DISMISSED", "1"),
 		review("ben", "CHANGES_REQUESTED", "2"), review("ada", "COMMENTED", "2"), review("cem", "APPROVED", "2"), review("eve", "PENDING", "2"),
 	}))
-	h.answer("GET", "/api/v3/orgs/acme/teams/sre/memberships/ada", fields{"state": "active"})
-	h.answer("GET", "/api/v3/orgs/acme/teams/sre/memberships/cem", fields{"state": "pending"})
-	h.answer("GET", "/api/v3/orgs/acme/teams/dev/memberships/cem", fields{"state": "active"})
-	h.answer("GET", "/api/v3/orgs/acme/teams/dev", fields{"slug": "dev"})
+	h.answer("/api/v3/orgs/acme/teams/sre/memberships/ada", fields{"state": "active"})
+	h.answer("/api/v3/orgs/acme/teams/sre/memberships/cem", fields{"state": "pending"})
+	h.answer("/api/v3/orgs/acme/teams/dev/memberships/cem", fields{"state": "active"})
+	h.answer("/api/v3/orgs/acme/teams/dev", fields{"slug": "dev"})
 	f := h.open(t, GitHub)
 	got, err := f.Approvals(t.Context(), 7, []string{"acme/sre", "acme/dev"})
 	want := []Approval{{User: "ada", Commit: "1", Teams: []string{"acme/sre"}}, {User: "cem", Commit: "2", Teams: []string{"acme/dev"}}}
@@ -105,7 +105,7 @@ func TestGitHubComment(t *testing.T) {
 	const list, marker = repo + "/issues/7/comments", "refract production/main"
 	h, c := newHub(t), &comments{login: "refract-bot"}
 	c.serve(h, list, repo+"/issues/comments/")
-	h.answer("GET", "/api/v3/user", fields{"login": "refract-bot"})
+	h.answer("/api/v3/user", fields{"login": "refract-bot"})
 	for range 120 {
 		c.add("ada", "Nice.")
 	}

@@ -57,7 +57,7 @@ func ParseHook(h http.Header, body, token []byte) (Hook, error) {
 	if !signed(h, sum) || len(token) == 0 {
 		return Hook{}, fail(ErrSignature, "the call is not signed with the token")
 	}
-	hook := Hook{ID: first(h, "X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery")}
+	hook := Hook{ID: clean(first(h, "X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery"))}
 	copy(hook.Sum[:], sum)
 	hook.read(first(h, "X-Gitea-Event", "X-Forgejo-Event", "X-GitHub-Event"), content(h, body))
 	return hook, nil
@@ -90,13 +90,13 @@ func signed(h http.Header, sum []byte) bool {
 	return found
 }
 
-// maxID is how long the name of a delivery may be; what is longer is no host's.
+// maxID is how much is read of the name of a delivery or event; no host has longer ones.
 const maxID = 100
 
 func first(h http.Header, names ...string) string {
 	for _, name := range names {
-		if v := h.Get(name); v != "" && len(v) <= maxID {
-			return clean(v)
+		if v := h.Get(name); v != "" {
+			return v[:min(len(v), maxID)]
 		}
 	}
 	return ""

@@ -71,9 +71,9 @@ func (h *hub) on(method, path string, f http.HandlerFunc) {
 	h.routes[method+" "+path] = f
 }
 
-// answer gives the same answer each time.
-func (h *hub) answer(method, path string, value any) {
-	h.on(method, path, func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, value) })
+// answer gives the same answer to whoever reads.
+func (h *hub) answer(path string, value any) {
+	h.on("GET", path, func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, value) })
 }
 
 // asked counts requests that begin with a method and path.
