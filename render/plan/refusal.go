@@ -12,8 +12,8 @@ import (
 // shortestLine of a file that is looked for in what the API server says; shorter ones are in many a sentence.
 const shortestLine = 6
 
-// refusal is the API server's words on p, which often quote the value that they are about. Where that is a secret they
-// are not repeated.
+// refusal is the API server's words on p. Where they quote a secret they are not repeated, whoever's webhook or policy
+// wrote them.
 func refusal(p Pair) string {
 	words := strings.TrimSpace(p.Refused)
 	if slices.ContainsFunc(secretsOf(p.Want), func(s string) bool { return strings.Contains(words, s) }) {

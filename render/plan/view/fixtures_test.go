@@ -186,6 +186,7 @@ func scenarios(t *testing.T) map[string]view.Report {
 		"secret":    gated([]plan.Plan{secrets(t)}),
 		"beside":    beside(t),
 		"hostile":   hostile(t),
+		"unplanned": unplanned(),
 	}
 }
 
@@ -285,4 +286,16 @@ func beside(t *testing.T) view.Report {
 		Unknown: []v1alpha1.UnknownPart{{Part: "subnets", Reason: "not allowed to list them"}},
 	}
 	return r
+}
+
+// unplanned clusters are held before there is a plan of them.
+func unplanned() view.Report {
+	return view.Report{Fleet: "clusters/production", Head: head, Clusters: []view.ClusterReport{
+		{Plan: plan.Plan{Cluster: "edge-07"}, Decision: &plan.Decision{
+			Reason: v1alpha1.ForbiddenReason, Message: "refused: spec.controlPlane.endpoint is immutable: commit 10.0.0.7 again",
+		}},
+		{Plan: plan.Plan{Cluster: "edge-08"}, Decision: &plan.Decision{
+			Reason: v1alpha1.ConflictReason, Message: "clusters/edge-08.yaml:1: another Fleet, staging, has a cluster of that name: choose another",
+		}},
+	}}
 }

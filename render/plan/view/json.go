@@ -70,8 +70,8 @@ type Cluster struct {
 	Changes []plan.Change `json:"changes"`
 	// Foreign objects in the way.
 	Foreign []plan.Foreign `json:"foreign"`
-	// Verdict at the merge: "refused", "object in the way", "held", "waits for preflight", "kept", "goes on", "no
-	// change", or "limits not asked".
+	// Verdict at the merge: "refused", "object in the way", "blocked", "held", "waits for preflight", "kept", "goes on",
+	// "no change", or "limits not asked".
 	Verdict string `json:"verdict,omitempty"`
 	// Approved: it goes on only by a person's word.
 	Approved bool `json:"approved,omitempty"`
@@ -87,7 +87,7 @@ type Cluster struct {
 type Held struct {
 	// Cluster by name.
 	Cluster string `json:"cluster"`
-	// Reason is a condition reason: LimitExceeded, ApprovalRequired, Forbidden or AlreadyExists.
+	// Reason is a condition reason, such as LimitExceeded, ApprovalRequired, Forbidden or AlreadyExists.
 	Reason string `json:"reason"`
 	// Message says why, and how to go on.
 	Message string `json:"message"`
@@ -130,7 +130,7 @@ func (doc *Document) add(c ClusterReport) {
 	if c.PrismCentral != nil {
 		doc.PrismCentral = append(doc.PrismCentral, *c.PrismCentral)
 	}
-	if d := c.Decision; d != nil && !d.Accepted {
+	if d := c.Decision; c.stands() {
 		doc.Held = append(doc.Held, Held{Cluster: c.Plan.Cluster, Reason: d.Reason, Message: d.Message, Digest: d.Digest})
 	}
 	if c.Kept != "" && !c.tells() {

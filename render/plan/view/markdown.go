@@ -114,6 +114,7 @@ func merge(r Report, reviewed bool) string {
 	}
 	add(count[refused], "is refused: it stays as it is until its files are mended", "are refused: they stay as they are until their files are mended")
 	add(count[inTheWay], "waits: an object that is not ours is in the way, so nothing is written", "wait: objects that are not ours are in the way, so nothing is written")
+	add(count[blocked], "is blocked: it stays as it is until what stands below is mended", "are blocked: they stay as they are until what stands below is mended")
 	add(count[held], "is held: it stays as it is until somebody approves, or the files ask for less", "are held: they stay as they are until somebody approves, or the files ask for less")
 	add(count[waits], "is held by preflight: nothing is made until what it found is mended", "are held by preflight: nothing is made until what it found is mended")
 	add(count[kept], "is kept although its file is gone", "are kept although their files are gone")

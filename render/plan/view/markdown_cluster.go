@@ -56,7 +56,7 @@ func stopped(b *strings.Builder, c ClusterReport) {
 		b.WriteString("**In the way:** " + sentence(foreign(f)) + ".\n\n")
 	}
 	switch v := verdictOf(c); {
-	case c.Decision != nil && !c.Decision.Accepted && v != inTheWay:
+	case c.stands() && v != inTheWay:
 		b.WriteString("**" + strings.ToUpper(words[v][:1]) + words[v][1:] + ":** " + sentence(c.Decision.Message) + "\n\n")
 		if d := c.Decision.Digest; d != "" && !strings.Contains(c.Decision.Message, d) {
 			b.WriteString("Trailer that approves it: " + code(v1alpha1.ApproveTrailer+": "+d) + "\n\n")

@@ -32,7 +32,9 @@ func markdown(r Report, o MarkdownOptions) string {
 }
 
 // detailed reports whether there is anything about a cluster that its row in the table does not say.
-func (c ClusterReport) detailed() bool { return c.tells() || c.Kept != "" || c.PrismCentral != nil }
+func (c ClusterReport) detailed() bool {
+	return c.tells() || c.stands() || c.Kept != "" || c.PrismCentral != nil
+}
 
 // cut is as many clusters as fit.
 type cut struct{ rows, blocks []string }

@@ -7,7 +7,9 @@ import (
 )
 
 // Text writes plans as WriteText does.
-func Text(w io.Writer, plans ...plan.Plan) error { return WriteText(w, reportOf(plans), TextOptions{Full: true}) }
+func Text(w io.Writer, plans ...plan.Plan) error {
+	return WriteText(w, reportOf(plans), TextOptions{Full: true})
+}
 
 // JSON writes plans as WriteJSON does.
 func JSON(w io.Writer, plans ...plan.Plan) error { return WriteJSON(w, reportOf(plans)) }

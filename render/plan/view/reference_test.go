@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,17 +44,14 @@ type reference struct {
 func (r *reference) describe(t *testing.T, of reflect.Type) {
 	t.Helper()
 	name := of.Name()
-	for _, d := range r.done {
-		if d == name {
-			return
-		}
+	if slices.Contains(r.done, name) {
+		return
 	}
 	r.done = append(r.done, name)
 	words := r.words(t, of)
 	fmt.Fprintf(&r.b, "\n## %s\n\n%s\n\n| field | type | meaning |\n| --- | --- | --- |\n", name, words[""])
 	var below []reflect.Type
-	for i := range of.NumField() {
-		f := of.Field(i)
+	for f := range of.Fields() {
 		field, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if said, ok := inDocument[name+"."+f.Name]; ok {
 			words[f.Name] = said

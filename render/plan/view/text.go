@@ -111,8 +111,11 @@ func (t *textView) head(r Report) {
 	if len(rest) == 1 && strings.HasSuffix(first, " re-created") {
 		first, rest = strings.Replace(first, ": ", ", ", 1)+" "+rest[0], nil
 	}
-	if first != nothing || len(r.Mistakes) == 0 { // else "no change" would mislead
+	switch {
+	case first != nothing:
 		t.sentence("", bold, first)
+	case len(r.Mistakes) == 0: // else "no change" would mislead
+		t.sentence("", bold, Headline(r))
 	}
 	for _, line := range rest {
 		t.sentence("", plain, line)

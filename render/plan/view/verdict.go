@@ -17,6 +17,7 @@ type verdict int
 const (
 	refused verdict = iota
 	inTheWay
+	blocked
 	held
 	waits
 	kept
@@ -27,17 +28,19 @@ const (
 
 // words that people read in lists and tables.
 var words = map[verdict]string{
-	refused: "refused", inTheWay: "object in the way", held: "held", waits: "waits for preflight", kept: "kept",
+	refused: "refused", inTheWay: "object in the way", blocked: "blocked", held: "held", waits: "waits for preflight", kept: "kept",
 	unasked: "limits not asked", goesOn: "goes on", idle: "no change",
 }
 
 func verdictOf(c ClusterReport) verdict {
 	switch {
-	case plan.Rank(c.Plan.Severity()) >= plan.Rank(v1alpha1.SeverityForbidden):
+	case plan.Rank(c.Plan.Severity()) >= plan.Rank(v1alpha1.SeverityForbidden), c.stands() && c.Decision.Reason == v1alpha1.ForbiddenReason:
 		return refused
 	case len(c.Plan.Foreign) > 0:
 		return inTheWay
-	case c.Decision != nil && !c.Decision.Accepted:
+	case c.stands() && c.Decision.Digest == "":
+		return blocked // by what no approval could help
+	case c.stands():
 		return held
 	case slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Holds }):
 		return waits
@@ -51,6 +54,9 @@ func verdictOf(c ClusterReport) verdict {
 		return goesOn
 	}
 }
+
+// stands reports whether the gate holds the cluster.
+func (c ClusterReport) stands() bool { return c.Decision != nil && !c.Decision.Accepted }
 
 // stopped reports whether nothing happens to the cluster at the merge.
 func (v verdict) stopped() bool { return v <= waits }
@@ -96,7 +102,7 @@ func Headline(r Report) string {
 		worst = append(worst, plural(n, "mistake")+" in the files")
 	}
 	count := tallied(r)
-	for _, v := range []verdict{refused, inTheWay, held, waits} {
+	for _, v := range []verdict{refused, inTheWay, blocked, held, waits} {
 		switch n := count[v]; {
 		case n == 0:
 		case v == inTheWay:
