@@ -69,6 +69,9 @@ func newStage(t *testing.T, name string, change func(f *v1alpha1.Fleet)) *stage 
 		}
 	})
 	s.FleetHas(fleets.Production, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.SucceededReason, fleets.Soon)
+	for _, c := range []rig.Cluster{s.one, s.two} {
+		s.ClusterHas(c.Name, v1alpha1.InSyncCondition, metav1.ConditionTrue, v1alpha1.InSyncReason, fleets.Soon)
+	}
 	s.posted(metav1.ConditionTrue, v1alpha1.SucceededReason)
 	return s
 }
@@ -93,7 +96,7 @@ func (s *stage) main(files map[string]string) string { return s.push("main", "",
 func (s *stage) propose(branch string, files map[string]string) (number int, head string) {
 	s.T.Helper()
 	head = s.push(branch, "main", files)
-	n, err := s.repository.Open(s.alice, branch, branch)
+	n, err := s.repository.Open(s.T.Context(), s.alice, branch, branch)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -248,7 +251,7 @@ func TestFork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	number, err := s.repository.Open(carol, "larger", carol.Name+":larger")
+	number, err := s.repository.Open(t.Context(), carol, "larger", carol.Name+":larger")
 	if err != nil {
 		t.Fatal(err)
 	}
