@@ -26,7 +26,7 @@ var (
 
 // RateLimited says that the host wants to be left alone. Until then nothing is sent to it, and every call ends at once
 // with this error.
-type RateLimited struct {
+type RateLimited struct { //nolint:errname // It is a state of the host that passes, and no fault.
 	// Until when.
 	Until time.Time
 }

@@ -107,7 +107,8 @@ func TestGiteaApprovals(t *testing.T) {
 	h := newHub(t)
 	h.on("GET", giteaRepoPath+"/pulls/7/reviews", counted([]any{
 		review("ada", "APPROVED"), review("ben", "APPROVED", "stale"), review("cem", "APPROVED", "dismissed"), review("dan", "APPROVED", "-official"),
-		review("eve", "APPROVED"), review("eve", "REQUEST_CHANGES"), review("ada", "COMMENT"), fields{"team": fields{"name": "sre"}, "state": "REQUEST_REVIEW"},
+		review("eve", "APPROVED"), review("eve", "REQUEST_CHANGES"), review("ada", "COMMENT"),
+		fields{"team": fields{"name": "sre"}, "state": "REQUEST_REVIEW"},
 	}, 5))
 	h.on("GET", "/api/v1/orgs/acme/teams", whole([]any{fields{"id": 1, "name": "Owners"}, fields{"id": 7, "name": "sre"}}))
 	h.answer("/api/v1/teams/7/members/ada", fields{"login": "ada"})

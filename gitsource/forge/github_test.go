@@ -62,8 +62,10 @@ func TestGitHubPull(t *testing.T) {
 		"Fork":     {"anybody may have pushed", func(p fields) { p["head"].(fields)["repo"] = fields{"id": 2} }, "main", with(func(p *Pull) { p.Fork = true })},
 		"ForkGone": {"likewise", func(p fields) { p["head"].(fields)["repo"] = nil }, "main", with(func(p *Pull) { p.Fork = true })},
 		"Closed":   {"without a merge", func(p fields) { p["state"] = "closed" }, "cccc", with(func(p *Pull) { p.Closed = true })},
-		"Merged": {"by whatever way", func(p fields) { p["state"], p["merged"], p["merged_at"] = "closed", true, "2026-01-01T10:00:00Z" }, "cccc",
-			with(func(p *Pull) { p.Closed, p.Merged, p.MergeCommit = true, true, "aaaa" })},
+		"Merged": {
+			"by whatever way", func(p fields) { p["state"], p["merged"], p["merged_at"] = "closed", true, "2026-01-01T10:00:00Z" }, "cccc",
+			with(func(p *Pull) { p.Closed, p.Merged, p.MergeCommit = true, true, "aaaa" }),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)

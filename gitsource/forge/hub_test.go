@@ -119,8 +119,12 @@ func (h *hub) open(t *testing.T, provider Provider, change ...func(*Options)) Fo
 
 func say(w http.ResponseWriter, code int, value any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	text, err := json.Marshal(value)
+	if err != nil {
+		text, code = []byte(err.Error()), http.StatusTeapot
+	}
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(value)
+	_, _ = w.Write(text)
 }
 
 // paged serves a list as GitHub does: with links to the next page and the last.
