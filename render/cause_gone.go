@@ -13,31 +13,39 @@ func (p *Places) Gone(o *unstructured.Unstructured) string {
 		return ""
 	}
 	successor, place := p.successor(o)
-	if successor != nil {
+	var hits []source
+	if successor == nil {
+		hits = p.went(o.GetKind())
+	} else {
 		candidates := p.content(successor)
 		for _, s := range candidates {
 			candidates = append(candidates, p.variables(s)...)
 		}
-		if hits := p.hits(candidates); len(hits) > 0 {
-			return p.say(p.withVersions(hits))
+		if hits = p.hits(candidates); len(hits) == 0 {
+			hits = p.otherPatches(successor, nil)
 		}
-		if others := p.otherPatches(successor, nil); len(others) > 0 {
-			return p.say(p.withVersions(others))
-		}
-		return p.say([]source{place})
 	}
-	var hits []source
+	if len(hits) == 0 {
+		hits = []source{place}
+	}
+	return p.say(p.withVersions(hits))
+}
+
+// went are the changes of the input that make objects of a kind go.
+func (p *Places) went(kind string) []source {
+	ends := endings[kind]
+	if ends == nil {
+		return nil
+	}
+	var out []source
 	for doc, d := range p.docs {
 		for _, path := range d.changed {
-			if ends := endings[o.GetKind()]; ends != nil && ends(path) {
-				hits = append(hits, source{doc, path})
+			if ends(path) {
+				out = append(out, source{doc, path})
 			}
 		}
 	}
-	if len(hits) > 0 {
-		return p.say(p.withVersions(hits))
-	}
-	return p.say([]source{place})
+	return out
 }
 
 // successor is what is rendered instead of a template, nil when nothing is; and the place of an object that went if
@@ -75,16 +83,16 @@ var endings = map[string]func(steps) bool{
 	kindMachineHealthCheck: func(at steps) bool {
 		return poolWent(at) || slices.Contains(at, "healthCheck")
 	},
-	kindNutanixFailureDomain: func(at steps) bool { return went(at, "failureDomains") },
+	kindNutanixFailureDomain: func(at steps) bool { return itemWent(at, "failureDomains") },
 	kindClusterResourceSet:   layerWent,
 	kindConfigMap:            layerWent,
 	kindSecret:               layerWent,
 }
 
-func poolWent(at steps) bool { return went(at, "nodePools") }
+func poolWent(at steps) bool { return itemWent(at, "nodePools") }
 
-// went reports whether an item of a list, or the name that makes it what it is, went.
-func went(at steps, items string) bool {
+// itemWent reports whether an item of a list, or the name that makes it what it is, went.
+func itemWent(at steps, items string) bool {
 	if len(at) < 2 || at[1] != items {
 		return false
 	}
@@ -92,7 +100,7 @@ func went(at steps, items string) bool {
 }
 
 func layerWent(at steps) bool {
-	if went(at, "layers") || went(at, "profiles") || len(at) == 1 {
+	if itemWent(at, "layers") || itemWent(at, "profiles") || len(at) == 1 {
 		return true
 	}
 	return slices.ContainsFunc(at, func(step string) bool {

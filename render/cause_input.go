@@ -59,10 +59,10 @@ func (p *Places) read() bool {
 		p.docs = append(p.docs, profileOf(in, was, i))
 		for n, l := range profile.Object.Spec.Layers {
 			at := source{firstProfileDoc + i, layerPath(n)}
-			switch l.Type {
-			case v1alpha1.LayerOS:
+			if l.OS != nil {
 				p.parts["os"] = at.below("os")
-			case v1alpha1.LayerKubernetes:
+			}
+			if l.Kubernetes != nil {
 				p.parts["kubernetes"] = at.below("kubernetes")
 			}
 		}
@@ -214,30 +214,33 @@ const mostPlaces = 3
 func (p *Places) say(sources []source) string {
 	var out []string
 	for doc := range p.docs {
-		var all []source
-		var places []fleet.Place
-		for _, s := range sources {
-			if s.doc == doc {
-				all, places = append(all, s), append(places, p.place(s))
-			}
-		}
-		slices.SortFunc(places, func(a, b fleet.Place) int {
-			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line))
-		})
-		if places = slices.Compact(places); len(places) > mostPlaces {
-			whole := all[0]
-			for _, s := range all {
-				whole.path = shared(whole.path, s.path)
-			}
-			places = []fleet.Place{p.place(whole)}
-		}
-		for _, place := range places {
-			if text := place.String(); place.Path != "" {
-				out = append(out, text)
+		of := slices.DeleteFunc(slices.Clone(sources), func(s source) bool { return s.doc != doc })
+		for _, place := range p.places(of) {
+			if place.Path != "" {
+				out = append(out, place.String())
 			}
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// places of fields of one document, in order.
+func (p *Places) places(fields []source) []fleet.Place {
+	var out []fleet.Place
+	for _, s := range fields {
+		out = append(out, p.place(s))
+	}
+	slices.SortFunc(out, func(a, b fleet.Place) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line))
+	})
+	if out = slices.Compact(out); len(out) <= mostPlaces {
+		return out
+	}
+	whole := fields[0]
+	for _, s := range fields {
+		whole.path = shared(whole.path, s.path)
+	}
+	return []fleet.Place{p.place(whole)}
 }
 
 // place of a field; for the text of a patch that is a file of its own, that file.

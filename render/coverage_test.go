@@ -3,14 +3,9 @@ package render
 import (
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
-
-	"k8s.io/apimachinery/pkg/api/resource"
-
-	"github.com/refract-dev/refract/api/v1alpha1"
 )
 
 // notRendered are the fields of the API that do not change rendered objects, each with the reason. An entry that is not
@@ -48,11 +43,7 @@ var notRendered = map[string]string{
 // TestEveryField walks the API and fails on a field that no golden cluster sets, or that changes nothing in any golden
 // cluster that sets it.
 func TestEveryField(t *testing.T) {
-	declared := map[string]bool{}
-	leaves(reflect.TypeFor[v1alpha1.CloudAccountSpec](), "account", declared)
-	leaves(reflect.TypeFor[v1alpha1.ClusterProfileSpec](), "profile", declared)
-	leaves(reflect.TypeFor[v1alpha1.NutanixClusterSpecSpec](), "cluster", declared)
-
+	declared := declaredLeaves()
 	set, effective := map[string]bool{}, map[string]bool{}
 	for _, name := range goldenClusters(t) {
 		in := load(t, name)
@@ -87,23 +78,6 @@ func TestEveryField(t *testing.T) {
 		if !declared[leaf] {
 			t.Errorf("notRendered has %s, and the API has not", leaf)
 		}
-	}
-}
-
-// leaves collects the paths of all fields of t that hold no further struct: "nodePools[].machine.memory".
-func leaves(t reflect.Type, path string, out map[string]bool) {
-	switch kind := t.Kind(); {
-	case kind == reflect.Pointer:
-		leaves(t.Elem(), path, out)
-	case kind == reflect.Slice && t.Elem().Kind() == reflect.Struct:
-		leaves(t.Elem(), path+"[]", out)
-	case kind == reflect.Struct && t != reflect.TypeFor[resource.Quantity]():
-		for field := range t.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			leaves(field.Type, path+"."+name, out)
-		}
-	default:
-		out[path] = true
 	}
 }
 
