@@ -48,6 +48,29 @@ func hostile(t *testing.T) view.Report {
 	return r
 }
 
+// filled holds one text wherever a report takes text from outside.
+func filled(text string) view.Report {
+	return view.Report{
+		Base: text, Head: text, Note: text,
+		Mistakes: []view.Mistake{{Place: text, Message: text}, {Message: text}},
+		Capacity: []view.Capacity{{Account: text, Element: text, Why: text}},
+		Clusters: []view.ClusterReport{
+			{
+				Plan: plan.Plan{
+					Cluster: text, Foreign: []plan.Foreign{{Object: plan.Ref{Kind: text, Name: text}, Managers: []string{text}}},
+					Changes: []plan.Change{
+						{Object: plan.Ref{Kind: text, Name: text}, Owner: text, Field: text, From: text, To: text, Reason: text, Place: text, Severity: v1alpha1.SeverityRollout},
+						{Object: plan.Ref{Kind: text, Name: text}, Owner: "Pool/x", Field: text, From: text, Reason: text},
+					},
+				},
+				Findings: []view.Finding{{Check: text, Verdict: text, Place: text, Message: text}}, Drift: []string{text},
+			},
+			{Plan: plan.Plan{Cluster: text}, Decision: &plan.Decision{Message: text + " `" + text + "`" + text, Reason: text}},
+			{Plan: plan.Plan{Cluster: text}, Kept: text},
+		},
+	}
+}
+
 // secret values of a cluster's objects, which no view may tell.
 const (
 	oldPassword = "correct-horse-battery"

@@ -102,6 +102,46 @@ func prose(t *testing.T, comment string) string {
 	return b.String()
 }
 
+// harmful is what may not be left of a comment beside its code spans.
+var harmful = map[string]*regexp.Regexp{
+	"a mention": regexp.MustCompile(`@`), "a reference": regexp.MustCompile(`[^\n#]#|(?i)gh-[0-9]|![0-9]`),
+	"a link": regexp.MustCompile(`://|(?i)www\.|\]\(`), "emphasis": regexp.MustCompile(`_|~~|[^*]\*[^*]`),
+	"HTML of a file": regexp.MustCompile(`<[^/ds]|<[ds][^eu]|&`), "a control character": regexp.MustCompile(`[^\P{C}\n]`),
+}
+
+// harmless demands that a comment without its marker pings nobody and breaks out of nothing.
+func harmless(t *testing.T, text string) {
+	t.Helper()
+	left := prose(t, regexp.MustCompile(`<code>[^<]*</code>`).ReplaceAllString(text, "code"))
+	for name, bad := range harmful {
+		if at := bad.FindStringIndex(left); at != nil {
+			t.Errorf("%s is left: %q", name, left[max(0, at[0]-60):min(len(left), at[1]+60)])
+		}
+	}
+	if opened, closed := strings.Count(left, "<details"), strings.Count(left, "</details>"); opened != closed {
+		t.Errorf("%d folds open and %d close", opened, closed)
+	}
+}
+
+// FuzzMarkdown puts any text wherever a report holds text.
+func FuzzMarkdown(f *testing.F) {
+	for _, text := range attacks {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var out bytes.Buffer
+		if err := view.WriteMarkdown(&out, filled(text), view.MarkdownOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		harmless(t, out.String())
+		const limit = 6000
+		out.Reset()
+		if err := view.WriteMarkdown(&out, filled(text), view.MarkdownOptions{Limit: limit}); err != nil || out.Len() > limit {
+			t.Errorf("%d bytes: %v", out.Len(), err)
+		}
+	})
+}
+
 // TestMarkdownIsSafe: no value pings anybody, refers to anything, is HTML, or breaks the table, a fold or the marker.
 func TestMarkdownIsSafe(t *testing.T) {
 	var out bytes.Buffer
@@ -113,18 +153,7 @@ func TestMarkdownIsSafe(t *testing.T) {
 		t.Errorf("%d comments open, want the marker alone:\n%s", n, text)
 	}
 	_, text, _ = strings.Cut(text, "\n")
-	left := prose(t, regexp.MustCompile(`<code>[^<]*</code>`).ReplaceAllString(text, "code"))
-	for name, bad := range map[string]string{
-		"a mention": `@`, "a reference": `#[0-9]|(?i)gh-[0-9]|![0-9]`, "a link": `://|www\.|\]\(`, "emphasis": `[^*]_|~~|:[a-z]+:`,
-		"HTML of a file": `<(img|h1)|&[a-z]+;`, "a control character": `[^\P{C}\n]`,
-	} {
-		if at := regexp.MustCompile(bad).FindStringIndex(left); at != nil {
-			t.Errorf("%s is left: %q", name, left[max(0, at[0]-60):min(len(left), at[1]+60)])
-		}
-	}
-	if opened, closed := strings.Count(left, "<details"), strings.Count(left, "</details>"); opened != closed {
-		t.Errorf("%d folds open and %d close", opened, closed)
-	}
+	harmless(t, text)
 	// A row has as many cells as its table's head, whatever stands in them.
 	for line := range strings.Lines(text) {
 		cells := len(regexp.MustCompile(`(^|[^\\])\|`).FindAllString(line, -1)) - 1
