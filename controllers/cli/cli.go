@@ -78,7 +78,7 @@ what they mean and what they would change, and let a person approve what is held
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(newValidate(), newRender(), newPlan(), newDiff(), p.newApprove(), p.newTree(), p.newManager(), newVersion())
+	root.AddCommand(newValidate(), newRender(), newPlan(), newDiff(), p.newApprove(), p.newTree(), p.newExplain(), p.newManager(), newVersion())
 	return root
 }
 

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -168,23 +167,7 @@ func TestTreeLive(t *testing.T) {
 	m := manage(t)
 	m.apply(t, filepath.Join(repository(t, "good"), "fleet"))
 	m.fleet(t, v1alpha1.Limits{})
-	vm := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "NutanixMachine",
-		"spec": map[string]any{
-			"vcpuSockets": int64(1), "vcpusPerSocket": int64(1), "memorySize": "4Gi", "systemDiskSize": "40Gi",
-			"image": map[string]any{"type": "name", "name": "ubuntu"},
-		},
-	}}
-	vm.SetNamespace(m.namespace)
-	vm.SetName("edge-01-workers-x7k2p")
-	vm.SetLabels(map[string]string{"cluster.x-k8s.io/cluster-name": "edge-01"})
-	create(t, m.admin, vm)
-	if err := unstructured.SetNestedField(vm.Object, "CreateError", "status", "failureReason"); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.admin.Status().Update(t.Context(), vm, client.FieldOwner("capx")); err != nil {
-		t.Fatal(err)
-	}
+	m.broken(t, "edge-01-workers-x7k2p", "edge-01")
 
 	got := m.as(t, "viewer", "refract-viewer").command(t, "tree")
 	expect(t, got, 0, "Fleet production", "Cluster edge-01", "ControlPlane edge-01-kcp", "Pool edge-01-workers", "VM edge-01-workers-x7k2p  not created", "! Failed (CreateError)", "Cluster edge-02")
