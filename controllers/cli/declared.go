@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/render"
 	"github.com/refract-dev/refract/render/build"
 	"github.com/refract-dev/refract/render/fleet"
@@ -63,21 +64,10 @@ type rendered struct {
 func (d declared) render(c fleet.Cluster) (rendered, []*build.Error) {
 	unit, err := render.Cluster(d.inputs(c))
 	if err != nil {
-		return rendered{}, placed(c, err)
+		return rendered{}, flow.Placed(c, err)
 	}
 	creating := func(string, string) bool { return true }
 	return rendered{unit: unit, objects: unit.Named(nil, creating)}, nil
-}
-
-// placed gives every mistake in err that has no place that of the cluster's document.
-func placed(c fleet.Cluster, err error) []*build.Error {
-	mistakes := build.Flatten("", err)
-	for i, m := range mistakes {
-		if m.Path == "" {
-			mistakes[i] = &build.Error{Path: c.Place.Path, Line: c.Place.Line, Err: fmt.Errorf("cluster %s: %w", c.Object.Name, m.Err)}
-		}
-	}
-	return mistakes
 }
 
 // empty says that nothing of ours was found, which is rather a mistyped path than a fleet.

@@ -74,7 +74,7 @@ func proposeAll(ctx context.Context, c client.Client, head declared, meant map[s
 			}
 			p, err := flow.Propose(ctx, head.inputs(one), live, "", plan.Options{})
 			if known := new(build.Error); errors.As(err, &known) {
-				wrong[i] = placed(one, err)
+				wrong[i] = flow.Placed(one, err)
 				return nil
 			}
 			if err != nil {

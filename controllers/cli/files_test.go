@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/refract-dev/refract/render/plan/view"
 )
 
 func TestValidate(t *testing.T) {
@@ -220,8 +222,8 @@ func TestRenderMistakes(t *testing.T) {
 func TestPlanOffline(t *testing.T) {
 	dir := filepath.Join(repository(t, "good"), "fleet")
 	got := run(t, "plan", dir)
-	expect(t, got, 1, "predicted from the files", "Cluster/edge-01 created", "Cluster/edge-02 created")
-	var doc planDocument
+	expect(t, got, 1, "predicted from the files", "KubeadmControlPlane/edge-01-kcp created", "KubeadmControlPlane/edge-02-kcp created")
+	var doc view.Document
 	got = run(t, "plan", dir, "-o", "json")
 	expect(t, got, 1)
 	if err := json.Unmarshal([]byte(got.out), &doc); err != nil {
@@ -235,14 +237,45 @@ func TestPlanOffline(t *testing.T) {
 	}
 }
 
+// TestPlanRevisions compares two commits of a clone, and a commit with the files as they lie there.
+func TestPlanRevisions(t *testing.T) {
+	repo := clone(t)
+	dir := filepath.Join(repo, "fleet")
+	expect(t, run(t, "plan", dir, "--base", "HEAD", "--head", "HEAD"), 0, "no change")
+
+	replace(t, "memory: 4Gi, systemDisk: 40Gi}}", "memory: 8Gi, systemDisk: 40Gi}}", repo, "fleet/clusters/edge-02.yaml")
+	expect(t, run(t, "plan", dir, "--base", "HEAD", "--head", "HEAD"), 0, "no change")
+	expect(t, run(t, "plan", dir, "--base", "HEAD"), 1, "predicted from the files", "memorySize: 4Gi → 8Gi", "what is free is not known")
+	commit(t, repo, "a change")
+	got := run(t, "plan", dir, "--base", "HEAD~1", "--head", "HEAD", "-o", "json")
+	expect(t, got, 1)
+	var doc view.Document
+	if err := json.Unmarshal([]byte(got.out), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if !doc.Predicted || len(doc.Clusters) != 1 || doc.Clusters[0].Cluster != "edge-02" || doc.Unchanged != 1 || doc.Base != "HEAD~1" {
+		t.Errorf("want edge-02 alone, compared with HEAD~1, got %s", got.out)
+	}
+	expect(t, run(t, "plan", dir, "--base", "HEAD~1", "-o", "markdown"), 1, "### Refract plan: ", "Predicted from the files")
+
+	replace(t, "10.20.0.11", "10.20.0.99", repo, "fleet/clusters/edge-01.yaml")
+	expect(t, run(t, "plan", dir, "--base", "HEAD"), 3, "refused: edge-01", "10.20.0.11")
+	expect(t, run(t, "plan", dir, "--base", "nothing"), 2, "nothing")
+	t.Chdir(dir)
+	expect(t, run(t, "plan", "--base", "HEAD~1", "--head", "HEAD"), 1, "edge-02")
+}
+
 func TestPlanOfMistakes(t *testing.T) {
 	dir := filepath.Join(repository(t, "mistakes"), "fleet")
 	got := run(t, "plan", dir)
-	expect(t, got, 2, "Cluster/right created", "fleet/misspelt.yaml:11: ", "fleet/patched.yaml:")
-	if strings.Contains(got.out, "misspelt") {
+	expect(t, got, 2, "KubeadmControlPlane/right-kcp created", "fleet/misspelt.yaml:11: ", "fleet/patched.yaml:")
+	if strings.Contains(got.out, "Cluster/misspelt") {
 		t.Error("a wrong cluster was planned")
 	}
 	expect(t, run(t, "plan", filepath.Join(repository(t, "good"), "layers")), 2, "declares nothing")
+	if got = run(t, "plan", dir, "-o", "markdown"); !strings.Contains(got.err, "fleet/misspelt.yaml:11: ") {
+		t.Errorf("the mistakes are not among what went wrong: %s", got.err)
+	}
 
 	torn := t.TempDir()
 	write(t, "{{ not yaml", torn, "torn.yaml")

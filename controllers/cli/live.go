@@ -2,66 +2,43 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
-	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/controllers/kube"
-	"github.com/refract-dev/refract/render/build"
-	"github.com/refract-dev/refract/render/fleet"
-	"github.com/refract-dev/refract/render/plan"
 )
 
 // maxParallel bounds how many clusters are compared at once.
 const maxParallel = 4
 
-// scene is what a live plan is made from, beside the files.
-type scene struct {
-	declared
-	client    client.Client
-	namespace string
-	fleet     *v1alpha1.Fleet                         // nil: none was named
-	mirrors   map[string]*v1alpha1.NutanixClusterSpec // of the namespace, by name
-	mirrored  flow.Mirrored
-}
-
-func (f planFlags) proposeLive(ctx context.Context, d declared) (proposed, error) {
+// scene reads what Refract itself knows about the namespace, with the rights of whoever asks.
+func (f planFlags) scene(ctx context.Context, head declared) (flow.Scene, error) {
 	config, namespace, err := f.open()
 	if err != nil {
-		return proposed{}, err
+		return flow.Scene{}, err
 	}
 	if f.namespace == "" {
-		namespace = d.statedNamespace(namespace)
+		namespace = head.statedNamespace(namespace)
 	}
-	d.namespace = namespace
-	s := scene{declared: d, namespace: namespace, mirrors: map[string]*v1alpha1.NutanixClusterSpec{}}
-	if s.client, err = connect(config); err != nil {
-		return proposed{}, err
-	}
-	if err = s.look(ctx, f.fleet); err != nil {
-		return proposed{}, err
-	}
-	p, err := s.propose(ctx)
+	c, err := connect(config)
 	if err != nil {
-		return proposed{}, err
+		return flow.Scene{}, err
 	}
-	in := s.gateInput(p.plans)
-	p.kept = s.removals(&in)
-	for _, name := range slices.Sorted(maps.Keys(in.Removals)) {
-		p.plans = append(p.plans, in.Removals[name].Plan)
+	s := flow.Scene{Namespace: namespace, All: f.all}
+	s.Gather = func(one *v1alpha1.NutanixClusterSpec) flow.Gatherer {
+		return kube.Cluster{
+			Client: c, Reader: c, Namespace: namespace, Name: one.Name, Ignore: one.Spec.DriftIgnore, Adopt: one.Spec.Adopt,
+		}
 	}
-	p.decisions = plan.Gate(in).Decisions
-	s.reserve(p.decisions)
-	p.prism = s.onPrism(p.plans)
-	return p, nil
+	s.Try = func(ctx context.Context, one, mirror *v1alpha1.NutanixClusterSpec) error {
+		return tryMirror(ctx, c, one, mirror)
+	}
+	return s, look(ctx, c, f.fleet, &s)
 }
 
 // statedNamespace is the one that the files say, which is the same in all of them; otherwise the default.
@@ -74,155 +51,61 @@ func (d declared) statedNamespace(otherwise string) string {
 	return otherwise
 }
 
-// look reads what Refract itself knows about the namespace.
-func (s *scene) look(ctx context.Context, fleetName string) error {
+func look(ctx context.Context, c client.Client, fleetName string, s *flow.Scene) error {
+	in := client.InNamespace(s.Namespace)
 	clusters := &v1alpha1.NutanixClusterSpecList{}
-	if err := s.client.List(ctx, clusters, client.InNamespace(s.namespace)); err != nil {
-		return fmt.Errorf("listing NutanixClusterSpecs in namespace %s: %w", s.namespace, err)
+	if err := c.List(ctx, clusters, in); err != nil {
+		return fmt.Errorf("listing NutanixClusterSpecs in namespace %s: %w", s.Namespace, err)
 	}
+	s.Mirrors = map[string]*v1alpha1.NutanixClusterSpec{}
 	for i := range clusters.Items {
-		s.mirrors[clusters.Items[i].Name] = &clusters.Items[i]
+		s.Mirrors[clusters.Items[i].Name] = &clusters.Items[i]
 	}
 	profiles := &v1alpha1.ClusterProfileList{}
-	if err := s.client.List(ctx, profiles, client.InNamespace(s.namespace)); err != nil {
-		return fmt.Errorf("listing ClusterProfiles in namespace %s: %w", s.namespace, err)
+	if err := c.List(ctx, profiles, in); err != nil {
+		return fmt.Errorf("listing ClusterProfiles in namespace %s: %w", s.Namespace, err)
 	}
 	accounts := &v1alpha1.CloudAccountList{}
-	if err := s.client.List(ctx, accounts, client.InNamespace(s.namespace)); err != nil {
-		return fmt.Errorf("listing CloudAccounts in namespace %s: %w", s.namespace, err)
+	if err := c.List(ctx, accounts, in); err != nil {
+		return fmt.Errorf("listing CloudAccounts in namespace %s: %w", s.Namespace, err)
 	}
-	s.mirrored = flow.Mirrored{Namespace: s.namespace, Clusters: clusters.Items, Accounts: accounts.Items, Profiles: profiles.Items}
+	s.Mirrored = flow.Mirrored{Namespace: s.Namespace, Clusters: clusters.Items, Accounts: accounts.Items, Profiles: profiles.Items}
 	if fleetName == "" {
 		return nil
 	}
-	s.fleet = &v1alpha1.Fleet{}
-	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: fleetName}, s.fleet)
+	return lookAtFleet(ctx, c, fleetName, s)
+}
+
+// lookAtFleet reads the Fleet whose limits hold, and which others live.
+func lookAtFleet(ctx context.Context, c client.Client, name string, s *flow.Scene) error {
+	s.Fleet = &v1alpha1.Fleet{}
+	err := c.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, s.Fleet)
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("namespace %s has no Fleet %s; name another by --fleet or --namespace", s.namespace, fleetName)
+		return fmt.Errorf("namespace %s has no Fleet %s; name another by --fleet or --namespace", s.Namespace, name)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("reading Fleet %s/%s: %w", s.Namespace, name, err)
+	}
+	fleets := &v1alpha1.FleetList{}
+	if err := c.List(ctx, fleets, client.InNamespace(s.Namespace)); err != nil {
+		return fmt.Errorf("listing Fleets in namespace %s: %w", s.Namespace, err)
+	}
+	s.Mirrored.Fleets = map[string]bool{}
+	for i := range fleets.Items {
+		s.Mirrored.Fleets[fleets.Items[i].Name] = fleets.Items[i].DeletionTimestamp.IsZero()
+	}
+	return nil
 }
 
-// propose plans every usable cluster.
-func (s *scene) propose(ctx context.Context) (proposed, error) {
-	p := proposed{live: true}
-	type answer struct {
-		plan     plan.Plan
-		mistakes []*build.Error
-	}
-	answers := make([]answer, len(s.Clusters))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxParallel)
-	for i, c := range s.Clusters {
-		if c.Err != nil {
-			continue
-		}
-		group.Go(func() error {
-			one, err := s.proposeOne(ctx, c)
-			if known := new(build.Error); errors.As(err, &known) {
-				answers[i].mistakes = placed(c, err)
-				return nil
-			}
-			answers[i].plan = one
-			if err != nil {
-				return fmt.Errorf("planning cluster %s: %w", c.Object.Name, err)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return proposed{}, err
-	}
-	for i, c := range s.Clusters {
-		p.mistakes = append(p.mistakes, answers[i].mistakes...)
-		if c.Err == nil && len(answers[i].mistakes) == 0 {
-			p.plans = append(p.plans, answers[i].plan)
-		}
-	}
-	return p, nil
-}
-
-func (s *scene) proposeOne(ctx context.Context, c fleet.Cluster) (plan.Plan, error) {
-	if err := s.mirrored.ChangedProfile(c); err != nil {
-		return plan.Plan{}, err
-	}
-	live := kube.Cluster{
-		Client: s.client, Reader: s.client, Namespace: s.namespace, Name: c.Object.Name,
-		Ignore: c.Object.Spec.DriftIgnore, Adopt: c.Object.Spec.Adopt,
-	}
-	in := s.inputs(c)
-	in.Was = s.mirrored.Accepted(s.mirrors[c.Object.Name])
-	one, err := flow.Propose(ctx, in, live, "", plan.Options{Recreate: s.gone(c.Object.Name)})
-	return one.Plan, err
-}
-
-// gone says whether a cluster existed and was deleted by another hand, as its status reports: creating it anew needs an
-// approval.
-func (s *scene) gone(name string) bool {
-	mirror := s.mirrors[name]
+// tryMirror has the API server judge the object that the operator would write, as a dry run.
+func tryMirror(ctx context.Context, c client.Client, one, mirror *v1alpha1.NutanixClusterSpec) error {
 	if mirror == nil {
-		return false
-	}
-	stalled := meta.FindStatusCondition(mirror.Status.Conditions, v1alpha1.StalledCondition)
-	return stalled != nil && stalled.Reason == v1alpha1.ClusterDeletedElsewhereReason
-}
-
-// reserve holds newcomers whose name or endpoint is taken, which is what a rename looks like.
-func (s *scene) reserve(decisions map[string]plan.Decision) {
-	for _, c := range s.Clusters {
-		name := c.Object.Name
-		if _, planned := decisions[name]; !planned || s.mirrors[name] != nil {
-			continue
+		trial := &v1alpha1.NutanixClusterSpec{
+			ObjectMeta: metav1.ObjectMeta{Namespace: one.Namespace, Name: one.Name}, Spec: *one.Spec.DeepCopy(),
 		}
-		if err := s.mirrored.Taken(c); err != nil {
-			decisions[name] = plan.Decision{Reason: v1alpha1.ConflictReason, Message: placed(c, err)[0].Error()}
-		}
+		return c.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
 	}
-}
-
-func (s *scene) gateInput(plans []plan.Plan) plan.GateInput {
-	in := plan.GateInput{
-		Namespace: s.namespace, Limits: plan.LimitsFrom(v1alpha1.Limits{}),
-		Clusters: map[string]plan.ClusterInput{}, Removals: map[string]plan.RemovalInput{},
-	}
-	if s.fleet != nil {
-		in.Fleet, in.Limits = s.fleet.Name, plan.LimitsFrom(s.fleet.Spec.Limits)
-	}
-	for _, p := range plans {
-		c := plan.ClusterInput{Plan: p}
-		if mirror := s.mirrors[p.Cluster]; mirror != nil {
-			c.Limits = mirror.Spec.Limits // the accepted ones: a commit does not loosen its own gate
-		}
-		in.Clusters[p.Cluster] = c
-	}
-	return in
-}
-
-// removals adds the clusters of the Fleet whose files are not below PATH, and says why others stay.
-func (s *scene) removals(in *plan.GateInput) map[string]string {
-	kept := map[string]string{}
-	if s.fleet == nil {
-		return kept
-	}
-	for name, mirror := range s.mirrors {
-		if mirror.Annotations[v1alpha1.FleetAnnotation] != s.fleet.Name {
-			continue
-		}
-		in.Total++
-		if _, ok := s.find(name); ok || !mirror.DeletionTimestamp.IsZero() {
-			continue
-		}
-		if !s.Complete {
-			kept[name] = "a file below PATH could not be understood, so it is not known whether this cluster is still declared"
-			continue
-		}
-		in.Vanishing++
-		removal, keep := flow.Removal(mirror)
-		if keep != "" {
-			kept[name] = keep
-			continue
-		}
-		in.Removals[name] = plan.RemovalInput{Plan: removal, Limits: mirror.Spec.Limits}
-	}
-	return kept
+	trial := mirror.DeepCopy()
+	trial.Spec = *one.Spec.DeepCopy()
+	return c.Patch(ctx, trial, client.MergeFrom(mirror), client.DryRunAll, client.FieldOwner(v1alpha1.FleetFieldManager))
 }

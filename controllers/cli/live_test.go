@@ -14,7 +14,9 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan"
+	"github.com/refract-dev/refract/render/plan/view"
 )
 
 // apply carries out what the files declare and mirrors it, as the operator would.
@@ -35,7 +37,10 @@ func (m management) apply(t *testing.T, dir string) {
 		}
 		mirror := c.Object.DeepCopy()
 		mirror.Namespace = m.namespace
-		mirror.Annotations = map[string]string{v1alpha1.FleetAnnotation: "production"}
+		mirror.Annotations = map[string]string{
+			v1alpha1.FleetAnnotation: "production", v1alpha1.AcceptedDigestAnnotation: fleet.InputsDigest(c),
+			v1alpha1.SourceAnnotation: flow.Source(&v1alpha1.Fleet{Spec: production(v1alpha1.Limits{})}),
+		}
 		create(t, m.admin, mirror)
 	}
 }
@@ -57,28 +62,29 @@ func TestPlanLive(t *testing.T) {
 	dir := filepath.Join(repo, "fleet")
 
 	got := m.command(t, "plan", dir)
-	expect(t, got, 1, "Cluster/edge-01 created", "Cluster/edge-02 created")
+	expect(t, got, 1, "KubeadmControlPlane/edge-01-kcp created", "KubeadmControlPlane/edge-02-kcp created")
 	if n := m.clusters(t); n != 0 {
 		t.Errorf("a plan wrote %d Clusters", n)
 	}
 
 	m.apply(t, dir)
 	m.switchedOff(t, "edge-02")
-	expect(t, m.command(t, "plan", dir), 0, "no change", "edge-02 in Prism Central", "VM edge-02-a power: is OFF, should be ON")
+	expect(t, m.command(t, "plan", dir), 0, "no change")
+	expect(t, m.command(t, "plan", dir, "--all"), 0, "no change", "edge-02 in Prism Central", "VM edge-02-a power: is OFF, should be ON")
 
 	replace(t, "memory: 4Gi, systemDisk: 40Gi}}", "memory: 8Gi, systemDisk: 40Gi}}", repo, "fleet/clusters/edge-02.yaml")
-	expect(t, m.command(t, "plan", dir), 1, "edge-02: 2 machines re-created", "memorySize: 4Gi → 8Gi")
+	expect(t, m.command(t, "plan", dir), 1, "1 cluster, 2 machines re-created on PE-1: needs 2 vCPU, 16 GiB at peak", "memorySize: 4Gi → 8Gi")
 
 	f := m.fleet(t, v1alpha1.Limits{RecreatedMachines: ptr.To[int32](1)})
 	expect(t, m.command(t, "plan", dir, "--fleet", f.Name), 3,
 		"held: edge-02 (LimitExceeded)", "recreatedMachines of the Fleet is 1", "refract approve")
-	var doc planDocument
+	var doc view.Document
 	got = m.command(t, "plan", dir, "--fleet", f.Name, "-o", "json")
 	expect(t, got, 3)
 	if err := json.Unmarshal([]byte(got.out), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if !doc.Live || len(doc.Held) != 1 || doc.Held[0].Cluster != "edge-02" || doc.Held[0].Digest != doc.Clusters[1].Digest {
+	if !doc.Live || len(doc.Held) != 1 || doc.Held[0].Cluster != "edge-02" || doc.Held[0].Digest != doc.Clusters[len(doc.Clusters)-1].Digest {
 		t.Errorf("want edge-02 held by the digest of its plan, got %+v", doc.Held)
 	}
 	expect(t, m.command(t, "plan", dir, "--fleet", "staging"), 2, "no Fleet staging")
@@ -91,7 +97,7 @@ func TestPlanLiveRefuses(t *testing.T) {
 	m.apply(t, dir)
 
 	replace(t, "10.20.0.11", "10.20.0.99", repo, "fleet/clusters/edge-01.yaml")
-	expect(t, m.command(t, "plan", dir), 3, "held: edge-01 (Forbidden)", "controlPlaneEndpoint")
+	expect(t, m.command(t, "plan", dir), 3, "held: edge-01 (Forbidden)", "endpoint is immutable")
 	replace(t, "10.20.0.99", "10.20.0.11", repo, "fleet/clusters/edge-01.yaml")
 
 	// A cluster under a new name while the old one lives.
@@ -206,5 +212,5 @@ func (m management) deleteElsewhere(t *testing.T, name string) {
 // TestDemoFleetLive has the webhooks of Cluster API and CAPX judge the sample fleet.
 func TestDemoFleetLive(t *testing.T) {
 	m := manage(t)
-	expect(t, m.command(t, "plan", "../../test/demo/fleet"), 1, "Cluster/edge-01 created", "Cluster/edge-02 created", "Cluster/edge-03 created")
+	expect(t, m.command(t, "plan", "../../test/demo/fleet"), 1, "KubeadmControlPlane/edge-01-kcp created", "KubeadmControlPlane/edge-02-kcp created", "KubeadmControlPlane/edge-03-kcp created")
 }

@@ -141,13 +141,17 @@ func (m management) fleet(t *testing.T, limits v1alpha1.Limits) *v1alpha1.Fleet 
 	t.Helper()
 	f := &v1alpha1.Fleet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "production"},
-		Spec: v1alpha1.FleetSpec{
-			Git: v1alpha1.GitSource{URL: "https://git.example.com/clusters.git", Ref: v1alpha1.GitRef{Branch: "main"}}, Limits: limits,
-			Interval: metav1.Duration{Duration: time.Minute},
-		},
+		Spec:       production(limits),
 	}
 	create(t, m.admin, f)
 	return f
+}
+
+func production(limits v1alpha1.Limits) v1alpha1.FleetSpec {
+	return v1alpha1.FleetSpec{
+		Git: v1alpha1.GitSource{URL: "https://git.example.com/clusters.git", Ref: v1alpha1.GitRef{Branch: "main"}}, Limits: limits,
+		Interval: metav1.Duration{Duration: time.Minute},
+	}
 }
 
 // editor makes a role that may do everything to clusters but approve, and returns its name.

@@ -2,16 +2,16 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/flow"
-	"github.com/refract-dev/refract/render/build"
+	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan"
 	"github.com/refract-dev/refract/render/plan/view"
 )
@@ -19,202 +19,147 @@ import (
 // planFlags of plan.
 type planFlags struct {
 	connection
-	live   bool
-	fleet  string
-	output string
+	base, head, fleet, output string
+	live, all, full           bool
 }
+
+const outputMarkdown = "markdown"
 
 func newPlan() *cobra.Command {
 	var f planFlags
 	c := &cobra.Command{
-		Use:   "plan PATH",
+		Use:   "plan [PATH]",
 		Short: "Show what the files of a fleet would change",
-		Long: `Without a management cluster the plan is predicted from the files alone, as if nothing existed: everything is created.
+		Long: `Without a management cluster the plan is predicted from the files alone (PATH; default: the current directory). With
+--base they are compared with another revision of the Git clone around PATH: what is changed there is planned, and nothing
+else. Without it, it is as if nothing existed: everything is created. --head takes the files of a revision, too. In a
+branch that is behind, compare with where it began: --base "$(git merge-base main HEAD)".
 
-With --live, or any of --kubeconfig, --context and --fleet, it is the plan that the operator would make of these files
-now: live objects are read, changes are tried as server-side dry runs with your own rights, and Cluster API's own code
-says which machines would be re-created. Then the limits decide, those of --fleet or else the defaults. With --fleet,
-clusters of that Fleet whose files are not below PATH are planned as removed. Nothing is written. What is unfinished or
-approved in the Fleet is not counted. Below the plan stands what the operator saw last in Prism Central of these clusters:
-virtual machines that differ, findings of the last preflight, and what could not be read. It changes no exit code.
+With --live, or any of --kubeconfig, --context and --fleet, the plan is exact, the one that the operator would make of these
+files now: live objects are read, changes are tried as server-side dry runs with your own rights, and Cluster API's own
+code says which machines would be re-created. Clusters are planned whose files are not what was accepted; with --all every
+one, which shows as well what a new version of Refract or another hand changes. Then the limits decide, those of --fleet or
+else the defaults. With --fleet, clusters of that Fleet whose files are not below PATH are planned as removed. With --base,
+what that revision asks for already is marked as pending. Nothing is written. What is unfinished or approved in the Fleet
+is not counted.
+
+Beside the plan stands what the operator saw last in Prism Central: how much is free, virtual machines that differ,
+findings of the last preflight, and what could not be read. It changes no exit code.
 
 Exit codes: 0 no change, 1 changes, 2 mistakes in the files or an error, 3 refused or held until approved.`,
 		Example: `  refract plan ./fleet
+  refract plan ./fleet --base main --head HEAD
   refract plan ./fleet --fleet production --namespace clusters`,
-		Args: onePath,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOf("output", f.output, outputText, outputJSON); err != nil {
+			if err := oneOf("output", f.output, outputText, outputJSON, outputMarkdown); err != nil {
 				return err
 			}
-			return f.run(c, args[0])
+			if len(args) > 1 {
+				return onePath(c, args)
+			}
+			return f.run(c, append(args, ".")[0])
 		},
 	}
 	f.bind(c.Flags())
 	f.bindNamespace(c.Flags(), "namespace of the clusters; default: what the files say, else that of the context")
+	c.Flags().StringVar(&f.base, "base", "", "revision to compare with: a branch, tag, commit or HEAD~2")
+	c.Flags().StringVar(&f.head, "head", "", "revision whose files are meant; default: the files as they lie in PATH")
 	c.Flags().BoolVar(&f.live, "live", false, "compare with the management cluster")
+	c.Flags().BoolVar(&f.all, "all", false, "plan every cluster, also those whose files are what was accepted")
 	c.Flags().StringVar(&f.fleet, "fleet", "", "Fleet whose limits hold and whose clusters the files are compared with")
-	c.Flags().StringVarP(&f.output, "output", "o", outputText, "text or json")
+	c.Flags().BoolVar(&f.full, "full", false, "as text: fold nothing")
+	c.Flags().StringVarP(&f.output, "output", "o", outputText, "text, json or markdown")
 	return c
 }
 
+// exact says whether the management cluster is asked.
+func (f planFlags) exact() bool {
+	return f.live || f.kubeconfig != "" || f.context != "" || f.fleet != ""
+}
+
 func (f planFlags) run(c *cobra.Command, path string) error {
-	d, err := readFleet(path, f.namespace)
+	head, err := declaredAt(c.Context(), path, f.head, f.namespace)
 	if err != nil {
 		return err
 	}
-	if d.empty() {
-		return d.nothing()
-	}
-	var p proposed
-	if f.live || f.kubeconfig != "" || f.context != "" || f.fleet != "" {
-		p, err = f.proposeLive(c.Context(), d)
-	} else {
-		p = proposeOffline(c.Context(), d)
-	}
+	base, err := f.compareWith(c.Context(), path)
 	if err != nil {
 		return err
 	}
-	p.mistakes = build.Sort(append(p.mistakes, d.Errors...))
-	return p.report(c, f.output)
-}
-
-// proposed is what the files would change.
-type proposed struct {
-	// plans by cluster name, in that order.
-	plans []plan.Plan
-	// decisions of the gate by cluster name; none when it was not asked.
-	decisions map[string]plan.Decision
-	// kept clusters whose files are gone, by name, with why they stay.
-	kept map[string]string
-	// prism is what is known in Prism Central of planned clusters, by name.
-	prism []onPrism
-	// mistakes in the files.
-	mistakes []*build.Error
-	// live: the management cluster was asked.
-	live bool
-}
-
-// proposeOffline predicts from the files alone.
-func proposeOffline(ctx context.Context, d declared) proposed {
-	var p proposed
-	for _, c := range d.Clusters {
-		if c.Err != nil {
-			continue
-		}
-		one, err := flow.Propose(ctx, d.inputs(c), nil, "", plan.Options{})
-		if err != nil {
-			p.mistakes = append(p.mistakes, placed(c, err)...)
-			continue
-		}
-		// Nothing was asked, so all of it is a prediction.
-		one.Plan.Predicted = true
-		p.plans = append(p.plans, one.Plan)
+	if head.empty() && (base == nil || (declared{Fleet: *base}).empty()) {
+		return head.nothing()
 	}
-	return p
+	s := flow.Scene{Namespace: f.namespace, All: f.all}
+	if f.exact() {
+		if s, err = f.scene(c.Context(), head); err != nil {
+			return err
+		}
+	}
+	r, err := flow.Review(c.Context(), &head.Fleet, base, s)
+	if err != nil {
+		return err
+	}
+	r.Base, r.Head = f.base, f.head
+	return f.report(c, r)
 }
 
-func (p proposed) report(c *cobra.Command, output string) error {
-	write := p.writeText
-	if output == outputJSON {
-		write = p.writeJSON
+// compareWith is what --base declares; nil without it.
+func (f planFlags) compareWith(ctx context.Context, path string) (*fleet.Fleet, error) {
+	if f.base == "" {
+		return nil, nil
 	}
-	if err := write(c.OutOrStdout()); err != nil {
+	d, err := declaredAt(ctx, path, f.base, f.namespace)
+	if err != nil {
+		return nil, err
+	}
+	return &d.Fleet, nil
+}
+
+func (f planFlags) report(c *cobra.Command, r view.Report) error {
+	var err error
+	switch out := c.OutOrStdout(); f.output {
+	case outputJSON:
+		err = view.WriteJSON(out, r)
+	case outputMarkdown:
+		err = view.WriteMarkdown(out, r, view.MarkdownOptions{})
+	default:
+		err = view.WriteText(out, r, view.TextOptions{Color: colored(out), Full: f.full})
+	}
+	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	if len(p.mistakes) > 0 {
-		if err := writeMistakes(c.ErrOrStderr(), p.mistakes); err != nil {
-			return err
-		}
-		return errFailed
-	}
-	return p.code()
-}
-
-// code is what the plans mean to a script: nil when nothing changes.
-func (p proposed) code() error {
-	for _, d := range p.decisions {
-		if !d.Accepted {
-			return errRefused
-		}
-	}
-	if p.changes() {
-		return errFindings
-	}
-	return nil
-}
-
-func (p proposed) changes() bool {
-	return slices.ContainsFunc(p.plans, func(p plan.Plan) bool { return !p.Empty() })
-}
-
-func (p proposed) writeText(w io.Writer) error {
-	// What is wrong may be all that changes: then nothing is said about changes.
-	if p.changes() || len(p.mistakes) == 0 {
-		if err := view.Text(w, p.plans...); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.decisions)) {
-		if d := p.decisions[name]; !d.Accepted {
-			if _, err := fmt.Fprintf(w, "\nheld: %s (%s): %s\n", name, d.Reason, d.Message); err != nil {
+	if f.output != outputText {
+		for _, m := range r.Mistakes {
+			if _, err := fmt.Fprintln(c.ErrOrStderr(), m); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.kept)) {
-		if _, err := fmt.Fprintf(w, "\nkept: %s: %s\n", name, p.kept[name]); err != nil {
-			return err
-		}
-	}
-	return writeOnPrism(w, p.prism)
+	return codeOf(r)
 }
 
-// planDocument is view.Document with what only a command knows. Within its version fields are only added.
-type planDocument struct {
-	view.Document
-	// Live: the management cluster was asked.
-	Live bool `json:"live"`
-	// Held clusters, by name.
-	Held []heldCluster `json:"held"`
-	// Kept clusters whose files are gone.
-	Kept []keptCluster `json:"kept"`
-	// PrismCentral is what the operator saw last there of the planned clusters; only those with something to say.
-	PrismCentral []onPrism `json:"prismCentral"`
-	// Mistakes in the files, "path:line: message".
-	Mistakes []string `json:"mistakes"`
+// colored says whether a person looks at a terminal that shows colours.
+func colored(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-type heldCluster struct {
-	Cluster string `json:"cluster"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
-	Digest  string `json:"digest,omitempty"`
-}
-
-type keptCluster struct {
-	Cluster string `json:"cluster"`
-	Message string `json:"message"`
-}
-
-func (p proposed) writeJSON(w io.Writer) error {
-	doc := planDocument{
-		Document: view.NewDocument(p.plans...), Live: p.live,
-		Held: []heldCluster{}, Kept: []keptCluster{}, PrismCentral: []onPrism{}, Mistakes: []string{},
+// codeOf is what a report means to a script: nil when nothing changes.
+func codeOf(r view.Report) error {
+	held := func(c view.ClusterReport) bool {
+		return c.Decision != nil && !c.Decision.Accepted || plan.Rank(c.Plan.Severity()) >= plan.Rank(v1alpha1.SeverityForbidden)
 	}
-	doc.PrismCentral = append(doc.PrismCentral, p.prism...)
-	for _, name := range slices.Sorted(maps.Keys(p.decisions)) {
-		if d := p.decisions[name]; !d.Accepted {
-			doc.Held = append(doc.Held, heldCluster{Cluster: name, Reason: d.Reason, Message: d.Message, Digest: d.Digest})
-		}
+	switch {
+	case len(r.Mistakes) > 0:
+		return errFailed
+	case slices.ContainsFunc(r.Clusters, held):
+		return errRefused
+	case slices.ContainsFunc(r.Clusters, func(c view.ClusterReport) bool { return !c.Plan.Empty() }):
+		return errFindings
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.kept)) {
-		doc.Kept = append(doc.Kept, keptCluster{Cluster: name, Message: p.kept[name]})
-	}
-	for _, m := range p.mistakes {
-		doc.Mistakes = append(doc.Mistakes, m.Error())
-	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	return nil
 }

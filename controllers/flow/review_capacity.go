@@ -86,4 +86,4 @@ func elementsOf(a *v1alpha1.CloudAccount, objects []*unstructured.Unstructured) 
 }
 
 // operatorKnows is why nothing is known of a Prism Central but what a status tells.
-const operatorKnows = "only the operator reads Prism Central; it looks before anything is applied"
+const operatorKnows = "only the operator reads Prism Central"

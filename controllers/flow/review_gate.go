@@ -69,9 +69,9 @@ func (r *review) source() string {
 }
 
 // gate decides over the sum of everything that would happen: new plans, unfinished accepted ones, and removals. Files
-// alone, compared with nothing, are not gated.
+// alone are gated where a Fleet says by which limits.
 func (r *review) gate(ctx context.Context) error {
-	if !r.scene.live() && r.base == nil {
+	if !r.scene.live() && r.scene.Fleet == nil {
 		return nil
 	}
 	in := plan.GateInput{
@@ -107,8 +107,8 @@ func (r *review) underway(ctx context.Context, in *plan.GateInput) error {
 		return nil
 	}
 	if r.scene.Underway == nil {
-		if r.scene.Fleet != nil {
-			r.note("What is accepted and not carried out is not counted towards the limits, and no approval: only the operator knows that.")
+		if r.scene.Fleet != nil && slices.ContainsFunc(r.clusters, func(c *reviewed) bool { return c.Plan.Recreated()+c.Plan.Removed() > 0 }) {
+			r.note("Only the operator knows what is accepted and not carried out, which counts towards the limits as well, and what is approved.")
 		}
 		return nil
 	}

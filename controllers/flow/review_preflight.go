@@ -112,12 +112,15 @@ func (r *review) preflight() {
 		case !r.scene.live():
 		case r.scene.Sites == nil:
 			in.Site = elementsOf(r.account(in.Cluster.Spec.AccountRef.Name), in.Objects)
-			one.Findings = r.findings(one, unlessUnknown(in))
+			one.Findings = r.findings(one, sure(in))
 		default:
 			one.Findings = r.findings(one, preflight.Check(in))
 		}
 	}
 	r.capacity(ins)
+	if r.scene.live() && r.scene.Sites == nil && len(ins) > 0 {
+		r.note("Whether Prism Central has all that new machines name is checked by the operator, before anything is applied.")
+	}
 }
 
 // look is what is known to check the coming machines of a cluster by.
@@ -130,22 +133,21 @@ func (r *review) look(one *reviewed, coming map[string]int) preflight.Input {
 	if r.scene.Owned != nil {
 		in.Owned = r.scene.Owned(account)
 	}
-	if r.scene.Sites != nil {
+	switch {
+	case r.scene.Sites != nil:
 		in.Site, in.Why = r.scene.Sites(account)
+	case r.scene.live():
+		in.Why = "the status of CloudAccount " + account + " does not tell"
 	}
 	return in
 }
 
-// unlessUnknown checks by what little is known, and says once that it is little.
-func unlessUnknown(in preflight.Input) []preflight.Finding {
-	var found []preflight.Finding
-	if in.Site != nil {
-		found = slices.DeleteFunc(preflight.Check(in), func(f preflight.Finding) bool { return f.Verdict == preflight.Unknown })
+// sure checks by what little a status tells: what that does not know is no finding.
+func sure(in preflight.Input) []preflight.Finding {
+	if in.Site == nil {
+		return nil
 	}
-	return append(found, preflight.Finding{
-		Check: preflight.CheckInventory, Class: preflight.Existence, Verdict: preflight.Unknown, Field: "spec.accountRef",
-		Message: "whether what machines name exists is not checked: " + operatorKnows,
-	})
+	return slices.DeleteFunc(preflight.Check(in), func(f preflight.Finding) bool { return f.Verdict == preflight.Unknown })
 }
 
 // before are the objects that machines are made of now. Never nil, since none is known to be there then.

@@ -188,7 +188,7 @@ func TestReviewPredicted(t *testing.T) {
 			if c.head != nil {
 				c.head(t, head)
 			}
-			r, err := flow.Review(t.Context(), head.decode(), base.decode(), flow.Scene{})
+			r, err := flow.Review(t.Context(), head.decode(), base.decode(), flow.Scene{Fleet: &v1alpha1.Fleet{}})
 			if err != nil {
 				t.Fatal(err)
 			}

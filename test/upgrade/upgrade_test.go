@@ -96,7 +96,7 @@ func takeOver(l *life) {
 func (l *life) foretold() {
 	l.T.Helper()
 	var code *exec.ExitError
-	out, err := exec.CommandContext(l.T.Context(), l.site.versions.rolls.binary, "plan", filepath.Join(l.Git.Clone(), "fleet"),
+	out, err := exec.CommandContext(l.T.Context(), l.site.versions.rolls.binary, "plan", filepath.Join(l.Git.Clone(), "fleet"), "--all",
 		"--fleet", "production", "--namespace", l.Namespace, "--kubeconfig", l.World.Kubeconfig).CombinedOutput()
 	if !errors.As(err, &code) || code.ExitCode() != 1 || !strings.Contains(string(out), recreated) {
 		l.T.Errorf("want exit code 1 and %q, got %v: %s", recreated, err, out)
