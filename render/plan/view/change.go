@@ -82,7 +82,7 @@ const gone = "(gone)"
 
 // arrow is a change of a field: "4Gi → 6Gi".
 func arrow(c plan.Change) string {
-	from, to := shown(c)
+	from, to := c.Shown()
 	switch {
 	case from == "":
 		return printable(to)

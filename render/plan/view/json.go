@@ -131,7 +131,7 @@ func (doc *Document) add(c ClusterReport) {
 		doc.PrismCentral = append(doc.PrismCentral, *c.PrismCentral)
 	}
 	if d := c.Decision; c.stands() {
-		doc.Held = append(doc.Held, Held{Cluster: c.Plan.Cluster, Reason: d.Reason, Message: d.Message, Digest: d.Digest})
+		doc.Held = append(doc.Held, Held{Cluster: c.Plan.Cluster, Reason: d.Reason, Message: plan.WithoutDigests(d.Message), Digest: d.Digest})
 	}
 	if c.Kept != "" && !c.tells() {
 		return
@@ -149,7 +149,7 @@ func clusterOf(c ClusterReport) Cluster {
 		Findings: append([]Finding{}, c.Findings...), Drift: append([]string{}, c.Drift...),
 	}
 	for _, change := range p.Changes {
-		change.From, change.To = shown(change)
+		change.From, change.To = change.Shown()
 		out.Changes = append(out.Changes, change)
 	}
 	return out

@@ -114,7 +114,7 @@ func whyRow(g group, c plan.Change, withEffect bool) string {
 	if c.Object.String() != g.owner {
 		what = strings.TrimSpace(c.Object.String() + " " + what)
 	}
-	from, to := shown(c)
+	from, to := c.Shown()
 	if c.Field != "" && to == "" {
 		to = gone
 	}

@@ -38,6 +38,11 @@ func TestNothingSecret(t *testing.T) {
 		t.Fatalf("only %d changes: does the plan still see the secrets?", len(p.Changes))
 	}
 	held := gated([]plan.Plan{p})
+	for _, c := range p.Changes {
+		if strings.HasSuffix(c.Field, "content") { // words on a plan may tell it as the plan has it
+			held.Clusters[0].Decision.Message += " " + c.Field + " becomes " + c.To + "."
+		}
+	}
 	views["full.txt"] = func(w io.Writer, r view.Report) error { return view.WriteText(w, r, view.TextOptions{Full: true}) }
 	defer delete(views, "full.txt")
 	for name, write := range views {

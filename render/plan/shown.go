@@ -1,26 +1,17 @@
-package view
+package plan
 
 import (
 	"encoding/json"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/refract-dev/refract/render/plan"
 )
 
-const (
-	// changed stands for every value that is not shown.
-	changed = "changed"
-	// notShown stands for such a value where it is a part of what is shown, or goes.
-	notShown = "not shown"
-)
+// notShown stands for a value that is not shown where it is a part of what is shown, or goes.
+const notShown = "not shown"
 
 var (
-	// measured is how a plan stands for content by its size and digest.
+	// measured is how a plan stands for content by its size and digest, see measure.
 	measured = regexp.MustCompile(`([0-9]+ bytes), sha256:[0-9a-f]{64}`)
 	// argument is the end of a path to what a list of names and values gives one name.
 	argument = regexp.MustCompile(`\[([^\[\]]*)\]\.(?:value|default)$`)
@@ -28,9 +19,10 @@ var (
 	brackets = regexp.MustCompile(`\[[^\[\]]*\]`)
 )
 
-// shown gives both sides of a change as anybody may read them. A plan keeps digests of contents, so that one does not
-// stand for another; who guesses a content can prove the guess by such a digest, so no view shows one.
-func shown(c plan.Change) (from, to string) {
+// Shown gives both sides of a change as anybody may read them: "" where there is none, "changed" for what is or may be a
+// secret, "created" and the like for a whole object. A plan keeps digests of contents, so that one does not stand for
+// another; who guesses a content can prove the guess by such a digest, so people are shown none.
+func (c Change) Shown() (from, to string) {
 	switch {
 	case c.Field == "":
 		return "", whole(c)
@@ -39,37 +31,37 @@ func shown(c plan.Change) (from, to string) {
 	}
 	from, to = open(c.From), open(c.To)
 	if from == to {
-		return "", changed
+		return "", changedValue
 	}
 	return from, to
 }
 
 // whole says in a word what becomes of an object.
-func whole(c plan.Change) string {
+func whole(c Change) string {
 	if !strings.HasPrefix(c.To, "sha256:") {
 		return c.To
 	}
-	if c.Action == plan.Create {
+	if c.Action == Create {
 		return "created"
 	}
-	return changed
+	return changedValue
 }
 
 // hides reports whether the value of a field is nobody's business: contents of files, and what a name in brackets calls
 // a password or the like.
-func hides(c plan.Change) bool {
-	if m := argument.FindStringSubmatch(c.Field); m != nil && plan.Hidden(m[1]) {
+func hides(c Change) bool {
+	if m := argument.FindStringSubmatch(c.Field); m != nil && Hidden(m[1]) {
 		return true
 	}
 	names := strings.FieldsFunc(brackets.ReplaceAllString(c.Field, ""), func(r rune) bool { return r == '.' })
-	return slices.ContainsFunc(names, plan.Hidden) || c.Opaque && (measured.MatchString(c.From) || measured.MatchString(c.To))
+	return slices.ContainsFunc(names, Hidden) || c.Opaque && (measured.MatchString(c.From) || measured.MatchString(c.To))
 }
 
-func hidden(c plan.Change) (from, to string) {
+func hidden(c Change) (from, to string) {
 	if c.To == "" {
 		return notShown, ""
 	}
-	return "", changed
+	return "", changedValue
 }
 
 // open takes out of a value what is a digest of a content, or called a password by the name beside it. The size stays of
@@ -85,8 +77,11 @@ func open(value string) string {
 		}
 		return strings.TrimSuffix(b.String(), "\n")
 	}
-	return measured.ReplaceAllString(value, "$1")
+	return WithoutDigests(value)
 }
+
+// WithoutDigests takes out of words the digests by which a plan stands for contents; their sizes stay.
+func WithoutDigests(words string) string { return measured.ReplaceAllString(words, "$1") }
 
 // opened takes out in place what open is about, and reports whether there was any.
 func opened(v any) bool {
@@ -97,7 +92,7 @@ func opened(v any) bool {
 		for k, item := range v {
 			text, isText := item.(string)
 			switch {
-			case isText && measured.MatchString(text), k == "value" && plan.Hidden(name):
+			case isText && measured.MatchString(text), k == "value" && Hidden(name):
 				v[k], found = notShown, true
 			case opened(item):
 				found = true
@@ -110,14 +105,3 @@ func opened(v any) bool {
 	}
 	return found
 }
-
-// printable quotes what could move a terminal's cursor or turn the direction of writing.
-func printable(s string) string {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
-}
-
-// prose is printable for sentences, where the end of a line is no trick.
-func prose(s string) string { return printable(strings.Join(strings.Fields(s), " ")) }
