@@ -90,17 +90,17 @@ func (r *ReviewReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	}
 	out, err := r.look(ctx, f)
 	if ctx.Err() != nil {
-		return ctrl.Result{}, nil // shut down: whoever acts next goes on
+		return ctrl.Result{}, ignoreCanceled(ctx, err) // shut down: whoever acts next goes on
 	}
 	r.metrics.reviewed(req.NamespacedName, out, err)
-	said, again, err := concludeReview(f, err, r.Now())
-	if err := r.publish(ctx, f, &said); err != nil {
+	said, again, failed := concludeReview(f, err, r.Now())
+	if err = r.publish(ctx, f, &said); err != nil {
 		return ctrl.Result{}, err
 	}
-	if out.More && err == nil {
+	if out.More && failed == nil {
 		again = min(again, reviewSoon)
 	}
-	return ctrl.Result{RequeueAfter: again}, err
+	return ctrl.Result{RequeueAfter: again}, failed
 }
 
 // look makes one pass.

@@ -31,44 +31,49 @@ type liveReview struct {
 // State implements review.Live, out of the cache: what is accepted and how far it is carried out, of the whole Fleet, since
 // limits sum over it; of the named clusters also their objects, by generation, their machines, and what drifted.
 func (l *liveReview) State(ctx context.Context, clusters []string) (string, error) {
-	var seen []string
-	note := func(of any) error {
-		text, err := json.Marshal(of)
-		if err != nil {
-			return fmt.Errorf("looking at what is live: %w", err)
-		}
-		seen = append(seen, string(text))
-		return nil
-	}
 	mirrors := &v1alpha1.NutanixClusterSpecList{}
 	if err := l.List(ctx, mirrors, client.InNamespace(l.fleet.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return "", err
 	}
+	var seen []string
 	for i := range mirrors.Items {
-		if err := note(l.stateOf(&mirrors.Items[i], slices.Contains(clusters, mirrors.Items[i].Name))); err != nil {
-			return "", err
+		text, err := json.Marshal(l.stateOf(&mirrors.Items[i], slices.Contains(clusters, mirrors.Items[i].Name)))
+		if err != nil {
+			return "", fmt.Errorf("looking at what is live: %w", err)
 		}
+		seen = append(seen, string(text))
 	}
 	if len(clusters) > 0 {
-		for _, kind := range append(inventoryKinds, machineGVK) {
-			label := v1alpha1.ClusterLabel
-			if kind == machineGVK {
-				label = "cluster.x-k8s.io/cluster-name"
-			}
-			all := &metav1.PartialObjectMetadataList{}
-			all.SetGroupVersionKind(kind)
-			if err := l.Watched.List(ctx, all, client.InNamespace(l.fleet.Namespace), client.HasLabels{label}, client.UnsafeDisableDeepCopy); err != nil {
-				return "", fmt.Errorf("looking at %s: %w", resourceOf(kind), err)
-			}
-			for i := range all.Items {
-				if o := &all.Items[i]; slices.Contains(clusters, o.Labels[label]) {
-					seen = append(seen, fmt.Sprint(kind.Kind, o.Name, o.UID, o.Generation, o.DeletionTimestamp != nil))
-				}
-			}
+		objects, err := l.objectsOf(ctx, clusters)
+		if err != nil {
+			return "", err
 		}
+		seen = append(seen, objects...)
 	}
 	slices.Sort(seen)
 	return digestOf(seen...), nil
+}
+
+// objectsOf says of each object and machine of clusters that it is there, and in which generation.
+func (l *liveReview) objectsOf(ctx context.Context, clusters []string) ([]string, error) {
+	var seen []string
+	for _, kind := range append(inventoryKinds, machineGVK) {
+		label := v1alpha1.ClusterLabel
+		if kind == machineGVK {
+			label = "cluster.x-k8s.io/cluster-name"
+		}
+		all := &metav1.PartialObjectMetadataList{}
+		all.SetGroupVersionKind(kind)
+		if err := l.Watched.List(ctx, all, client.InNamespace(l.fleet.Namespace), client.HasLabels{label}, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("looking at %s: %w", resourceOf(kind), err)
+		}
+		for i := range all.Items {
+			if o := &all.Items[i]; slices.Contains(clusters, o.Labels[label]) {
+				seen = append(seen, fmt.Sprint(kind.Kind, o.Name, o.UID, o.Generation, o.DeletionTimestamp != nil))
+			}
+		}
+	}
+	return seen, nil
 }
 
 // stateOf is what a plan depends on of one cluster.

@@ -34,9 +34,8 @@ func (p *pass) hear(ctx context.Context, pull *forge.Pull, k *known) error {
 // words are the standing approvals of a pull request, with whom each stands for in Kubernetes and whether that user or
 // group has the verb approve. The author's own word counts for nothing.
 func (p *pass) words(ctx context.Context, pull *forge.Pull) ([]Approval, error) {
-	approvers := p.Fleet.Spec.Review.Approvers
 	var teams []string
-	for _, a := range approvers {
+	for _, a := range p.Fleet.Spec.Review.Approvers {
 		if a.Team != "" && !slices.Contains(teams, a.Team) {
 			teams = append(teams, a.Team)
 		}
@@ -46,23 +45,36 @@ func (p *pass) words(ctx context.Context, pull *forge.Pull) ([]Approval, error) 
 		return nil, fmt.Errorf("reading approvals: %w", err)
 	}
 	var words []Approval
-	for _, s := range standing {
-		if strings.EqualFold(s.User, pull.Author) {
+	for _, one := range standing {
+		if strings.EqualFold(one.User, pull.Author) {
 			continue
 		}
-		word := Approval{User: s.User, Commit: s.Commit}
-		for _, a := range approvers {
-			if word.Proved || !speaks(s, a) {
-				continue
-			}
-			word.AsUser, word.AsGroup = a.AsUser, a.AsGroup
-			if word.Proved, err = p.Live.May(ctx, a); err != nil {
-				return nil, fmt.Errorf("asking whether %s may approve: %w", a.AsUser+a.AsGroup, err)
-			}
+		word, err := p.word(ctx, one)
+		if err != nil {
+			return nil, err
 		}
 		words = append(words, word)
 	}
 	return words, nil
+}
+
+// word is one approval with whom it stands for: of several mappings the first that may approve.
+func (p *pass) word(ctx context.Context, of forge.Approval) (Approval, error) {
+	word := Approval{User: of.User, Commit: of.Commit}
+	for _, a := range p.Fleet.Spec.Review.Approvers {
+		if !speaks(of, a) {
+			continue
+		}
+		may, err := p.Live.May(ctx, a)
+		if err != nil {
+			return word, fmt.Errorf("asking whether %s may approve: %w", a.AsUser+a.AsGroup, err)
+		}
+		word.AsUser, word.AsGroup, word.Proved = a.AsUser, a.AsGroup, may
+		if may {
+			break
+		}
+	}
+	return word, nil
 }
 
 // speaks says whether an approval is that of a mapped user or team. Forges take logins in any case.

@@ -38,18 +38,16 @@ func (p *pass) read(ctx context.Context, pull *forge.Pull) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	fork := pull.MergeBase
-	if fork == "" {
-		full, err := p.Forge.Pull(ctx, pull.Number)
-		if err != nil {
+	full := *pull
+	if full.MergeBase == "" {
+		if full, err = p.Forge.Pull(ctx, pull.Number); err != nil {
 			return nil, fmt.Errorf("reading where it left %s: %w", pull.Base, err)
 		}
-		if full.Head != pull.Head || full.MergeBase == "" {
-			return nil, errMoved
-		}
-		fork = full.MergeBase
 	}
-	snaps, err := p.Source.Snapshots(ctx, gitsource.Ref{Branch: p.branch()}, gitsource.Ref{Name: pull.Ref}, gitsource.Ref{Commit: fork})
+	if full.Head != pull.Head || full.MergeBase == "" {
+		return nil, errMoved
+	}
+	snaps, err := p.Source.Snapshots(ctx, gitsource.Ref{Branch: p.branch()}, gitsource.Ref{Name: pull.Ref}, gitsource.Ref{Commit: full.MergeBase})
 	if err != nil {
 		return nil, err
 	}

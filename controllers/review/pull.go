@@ -145,17 +145,17 @@ func (p *pass) shownBefore(pull *forge.Pull) bool {
 func (p *pass) plan(ctx context.Context, pull *forge.Pull, f *files) (view.Report, error) {
 	report := view.Report{Predicted: pull.Fork, Mistakes: f.mistakes}
 	if f.head != nil {
-		ctx, cancel := context.WithTimeout(ctx, planTimeout)
+		timed, cancel := context.WithTimeout(ctx, planTimeout)
 		defer cancel()
 		var err error
-		if report, err = p.Live.Review(ctx, f.head, f.decodedBase, pull.Fork); err != nil {
+		if report, err = p.Live.Review(timed, f.head, f.decodedBase, pull.Fork); err != nil {
 			return report, fmt.Errorf("planning: %w", err)
 		}
 	}
 	report.Fleet = p.key.String()
 	report.Base, report.Head = f.base.Revision.String(), f.revision
 	if pull.Fork {
-		report.Note = "This pull request comes from a fork, so only its files were looked at: neither the management cluster nor Prism Central was asked."
+		report.Note = "This pull request comes from a fork: nothing live was read for it, and no secret."
 	}
 	return report, nil
 }
