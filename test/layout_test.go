@@ -23,19 +23,19 @@ const module = "github.com/refract-dev/refract"
 // The floor plan, as CONTRIBUTING.md draws it: who may import whom. A package stands on the floor with the longest
 // matching place; packages of one floor may import each other. Tests may import what they like.
 var floors = map[string][]string{
-	"":                   {"controllers/cli"},
-	"api":                {},
-	"config":             {},
-	"gitsource":          {},
-	"gitsource/forge":    {},
-	"render/build":       {"api"},
-	"render/fleet":       {"api", "config", "render/build"},
-	"render":             {"api", "render/build", "render/fleet"},
-	"render/plan":        {"api"},
-	"render/plan/view":   {"api", "render/plan"},
-	"render/site":        {},
-	"render/drift":       {"api", "render", "render/site"},
-	"render/preflight":   {"api", "render", "render/build", "render/site"},
+	"":                 {"controllers/cli"},
+	"api":              {},
+	"config":           {},
+	"gitsource":        {},
+	"gitsource/forge":  {},
+	"render/build":     {"api"},
+	"render/fleet":     {"api", "config", "render/build"},
+	"render":           {"api", "render/build", "render/fleet"},
+	"render/plan":      {"api"},
+	"render/plan/view": {"api", "render/plan"},
+	"render/site":      {},
+	"render/drift":     {"api", "render", "render/site"},
+	"render/preflight": {"api", "render", "render/build", "render/site"},
 	"controllers/flow": {
 		"api", "config", "gitsource", "render", "render/build", "render/fleet", "render/plan", "render/plan/view", "render/drift",
 		"render/preflight", "render/site",
@@ -57,7 +57,10 @@ var floors = map[string][]string{
 
 // Packages with one door each: only the named floor imports them.
 var doors = map[string]string{
-	"github.com/go-git": "gitsource",
+	"github.com/go-git":                                "gitsource",
+	"github.com/google/go-github":                      "gitsource/forge",
+	"github.com/bradleyfalzon/ghinstallation":          "gitsource/forge",
+	"code.gitea.io/sdk":                                "gitsource/forge",
 	"github.com/nutanix-cloud-native/prism-go-client":  "controllers/prism",
 	"github.com/nutanix/ntnx-api-golang-clients":       "controllers/prism",
 	"github.com/nutanix-cloud-native/cluster-api-prov": "nowhere: CAPX objects are unstructured",
@@ -130,6 +133,8 @@ func TestViolations(t *testing.T) {
 		"CoreUsesDurations":        {"a duration is a value", source{place: "render/plan", imports: []string{"time"}, calls: []string{"time.Duration"}}, 0},
 		"SecondDoorToGit":          {"go-git has one door", source{place: "controllers/flow", imports: []string{"github.com/go-git/go-git/v5"}}, 1},
 		"GitsourceUsesGoGit":       {"that door is gitsource", source{place: "gitsource", imports: []string{"github.com/go-git/go-git/v5"}}, 0},
+		"SecondDoorToGitHub":       {"go-github has one door", source{place: "controllers/review", imports: []string{"github.com/google/go-github/v88/github"}}, 1},
+		"ForgeUsesGitea":           {"that door is gitsource/forge", source{place: "gitsource/forge", imports: []string{"code.gitea.io/sdk/gitea"}}, 0},
 		"SecondDoorToPrism":        {"prism-go-client has one door", source{place: "controllers", imports: []string{"github.com/nutanix-cloud-native/prism-go-client/v4"}}, 1},
 		"ProductImportsTest":       {"nothing imports test", source{place: "controllers/cli", imports: ours("test/world")}, 1},
 		"TestImportsTest":          {"but test itself", source{place: "test/demo", imports: ours("test/world")}, 0},
@@ -193,7 +198,7 @@ func forbidden(floor, imported string) string {
 	switch {
 	case under(floor, "render") && slices.ContainsFunc(impure, func(p string) bool { return imports(imported, p) }):
 		return "everything under render is pure"
-	case floor == "gitsource" && (under(imported, "k8s.io") || under(imported, "sigs.k8s.io")):
+	case under(floor, "gitsource") && (under(imported, "k8s.io") || under(imported, "sigs.k8s.io")):
 		return "git knows nothing of Kubernetes"
 	case floor == "api" && strings.Contains(path.Dir(imported), ".") &&
 		!under(imported, "k8s.io/apimachinery") && imported != "github.com/fluxcd/pkg/apis/meta":
