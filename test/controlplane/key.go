@@ -18,6 +18,9 @@ const recipe = "2"
 func key(module, dir, toolchain string) (string, error) {
 	sum := sha256.New()
 	say(sum, "recipe %s\ntoolchain %s\npatch %q\n", recipe, toolchain, webhookPatch)
+	if module == paceModule {
+		say(sum, "pace %q\n", pacePatch)
+	}
 	for _, p := range programs() {
 		if p.module == module {
 			say(sum, "program %+v\n", p)

@@ -31,35 +31,36 @@ func patchWebhookHost(source []byte) ([]byte, error) {
 	return bytes.Replace(source, []byte(webhookAnchor), []byte(webhookAnchor+webhookPatch), 1), nil
 }
 
-// patchedModfile writes a copy of controller-runtime with the patch, and copies of the nested module's go.mod and
-// go.sum that use it, below dir. It returns the path of that go.mod, for go build -modfile.
+// change is one file of one module that is built otherwise than released.
+type change struct {
+	module, file string
+	patch        func([]byte) ([]byte, error)
+}
+
+// changes are those with which the programs of a nested module are built.
+func changes(nested string) []change {
+	all := []change{{controllerRuntime, "pkg/webhook/server.go", patchWebhookHost}}
+	if nested == paceModule {
+		all = append(all, change{capiModule, paceFile, patchPace})
+	}
+	return all
+}
+
+// patchedModfile writes copies of what is changed, and copies of the nested module's go.mod and go.sum that use them,
+// below dir. It returns the path of that go.mod, for go build -modfile.
 func (b *Builder) patchedModfile(ctx context.Context, module, dir string) (string, error) {
 	source := filepath.Join(b.Source, module)
-	original, err := b.moduleDir(ctx, module, controllerRuntime)
-	if err != nil {
-		return "", err
-	}
-	patched := filepath.Join(dir, "controller-runtime")
-	if err = copyModule(original, patched); err != nil {
-		return "", err
-	}
-	server := filepath.Join(patched, "pkg", "webhook", "server.go")
-	text, err := os.ReadFile(server) //nolint:gosec // below our cache
-	if err != nil {
-		return "", fmt.Errorf("reading the webhook server: %w", err)
-	}
-	text, err = patchWebhookHost(text)
-	if err != nil {
-		return "", fmt.Errorf("patching %s/pkg/webhook/server.go: %w", original, err)
-	}
-	if err = os.WriteFile(server, text, 0o600); err != nil { //nolint:gosec // below our cache
-		return "", fmt.Errorf("writing the patched webhook server: %w", err)
-	}
 	mod, err := os.ReadFile(filepath.Join(source, "go.mod")) //nolint:gosec // a file of our own tree
 	if err != nil {
 		return "", fmt.Errorf("reading go.mod: %w", err)
 	}
-	mod = append(mod, "\nreplace "+controllerRuntime+" => "+strconv.Quote(patched)+"\n"...)
+	for _, c := range changes(module) {
+		patched, err := b.changed(ctx, module, dir, c)
+		if err != nil {
+			return "", err
+		}
+		mod = append(mod, "\nreplace "+c.module+" => "+strconv.Quote(patched)+"\n"...)
+	}
 	sum, err := os.ReadFile(filepath.Join(source, "go.sum")) //nolint:gosec // a file of our own tree
 	if err != nil {
 		return "", fmt.Errorf("reading go.sum: %w", err)
@@ -69,6 +70,30 @@ func (b *Builder) patchedModfile(ctx context.Context, module, dir string) (strin
 		os.WriteFile(modfile, mod, 0o600),                                    //nolint:gosec // below our cache
 		os.WriteFile(strings.TrimSuffix(modfile, ".mod")+".sum", sum, 0o600), //nolint:gosec // as above
 	)
+}
+
+// changed writes a copy of a module with a change, below dir, and returns its path.
+func (b *Builder) changed(ctx context.Context, nested, dir string, c change) (string, error) {
+	original, err := b.moduleDir(ctx, nested, c.module)
+	if err != nil {
+		return "", err
+	}
+	patched := filepath.Join(dir, filepath.Base(c.module))
+	if err = copyModule(original, patched); err != nil {
+		return "", err
+	}
+	file := filepath.Join(patched, filepath.FromSlash(c.file))
+	text, err := os.ReadFile(file) //nolint:gosec // below our cache
+	if err != nil {
+		return "", fmt.Errorf("reading what is to be changed: %w", err)
+	}
+	if text, err = c.patch(text); err != nil {
+		return "", fmt.Errorf("patching %s/%s: %w", original, c.file, err)
+	}
+	if err = os.WriteFile(file, text, 0o600); err != nil { //nolint:gosec // below our cache
+		return "", fmt.Errorf("writing %s: %w", file, err)
+	}
+	return patched, nil
 }
 
 // copyModule copies what a build needs of a module; files in the module cache are read-only, their copies are not.

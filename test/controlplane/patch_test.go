@@ -105,3 +105,17 @@ func TestVersionFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestPatchPace holds the patch against a source as it is released; a build fails when the place is gone.
+func TestPatchPace(t *testing.T) {
+	const released = "func f() {\n" + paceAnchor + "\tuse(rateLimitInterval)\n}\n"
+	got, err := patchPace([]byte(released))
+	if err != nil || strings.Replace(string(got), pacePatch, paceAnchor, 1) != released {
+		t.Errorf("%v\n%s", err, got)
+	}
+	for name, source := range map[string]string{"Gone": "func f() {}", "Twice": released + released} {
+		if _, err := patchPace([]byte(source)); !errors.Is(err, errAnchor) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

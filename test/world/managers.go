@@ -133,8 +133,7 @@ func (w *World) capiFlags(name string, host int, certificates string) []string {
 		"--diagnostics-address=" + w.addresses.at(host, portDiagnosis), "--insecure-diagnostics", "--v=2",
 	}
 	if name != controlplane.KubeadmBootstrap {
-		// Without the gate each object is reconciled at most about once a second, which triples the time of a test.
-		flags = append(flags, "--feature-gates="+strings.Join(append([]string{"ClusterTopology=true", "ReconcilerRateLimiting=false"}, w.options.FeatureGates...), ","))
+		flags = append(flags, "--feature-gates="+strings.Join(append([]string{"ClusterTopology=true"}, w.options.FeatureGates...), ","))
 	}
 	if w.options.NoReconcile {
 		// The filter does not hold for what a reconciler hears of by way of other objects, as a ClusterResourceSet of its
