@@ -122,7 +122,12 @@ func (c Change) since(shown Plan) string {
 	case same != nil:
 		return ""
 	case other != nil && c.Field != "":
-		return fmt.Sprintf("%s becomes %s, %s was shown", what, orNothing(c.To), orNothing(other.To))
+		_, is := c.Shown()
+		_, was := other.Shown()
+		if is == was {
+			return what + " has another value than was shown" // which is not for everybody
+		}
+		return fmt.Sprintf("%s becomes %s, %s was shown", what, orNothing(is), orNothing(was))
 	case other != nil:
 		return what + " has other content than was shown"
 	}

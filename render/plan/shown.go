@@ -30,7 +30,7 @@ func (c Change) Shown() (from, to string) {
 		return hidden(c)
 	}
 	from, to = open(c.From), open(c.To)
-	if from == to {
+	if from == to && c.From != c.To {
 		return "", changedValue
 	}
 	return from, to
