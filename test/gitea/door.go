@@ -17,9 +17,9 @@ import (
 // very moment at which Gitea has done what it was asked for.
 type Door struct {
 	server *httptest.Server
+	names  *sync.Map // token to who has it
 
 	mu     sync.Mutex
-	names  map[string]string // token to who has it
 	shut   bool
 	turned []Request // away, since it was shut
 	seen   []Request
@@ -71,8 +71,8 @@ type gate struct {
 	open  chan struct{}
 }
 
-func newDoor(dial func(ctx context.Context, network, address string) (net.Conn, error)) *Door {
-	d := &Door{names: map[string]string{}}
+func newDoor(names *sync.Map, dial func(ctx context.Context, network, address string) (net.Conn, error)) *Door {
+	d := &Door{names: names}
 	transport := &http.Transport{DialContext: dial}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -102,8 +102,11 @@ type placeKey struct{}
 func (d *Door) URL() string { return d.server.URL }
 
 func (d *Door) enter(r *http.Request) (at int, ok bool) {
+	req := Request{Method: r.Method, Path: r.URL.Path}
+	if by, ok := d.names.Load(token(r)); ok {
+		req.By, _ = by.(string)
+	}
 	d.mu.Lock()
-	req := Request{Method: r.Method, Path: r.URL.Path, By: d.names[token(r)]}
 	if d.shut {
 		d.turned = append(d.turned, req)
 		d.mu.Unlock()
@@ -227,13 +230,6 @@ func (d *Door) Turned(match Match) int {
 		}
 	}
 	return n
-}
-
-// knows tells the door who has a token.
-func (d *Door) knows(token, name string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.names[token] = name
 }
 
 func (d *Door) close() {

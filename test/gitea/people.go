@@ -60,7 +60,7 @@ func (p *Person) NewToken(ctx context.Context, scopes ...string) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("a token for %s: %w", p.Name, err)
 	}
-	p.server.Door.knows(made.Token, p.Name)
+	p.server.tokens.Store(made.Token, p.Name)
 	return made.Token, nil
 }
 

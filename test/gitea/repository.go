@@ -47,6 +47,9 @@ func (r *Repository) String() string { return r.Owner + "/" + r.Name }
 // URL to clone from, without credentials.
 func (r *Repository) URL() string { return r.server.URL() + "/" + r.String() + ".git" }
 
+// URLBy is where to clone from by another door.
+func (r *Repository) URLBy(d *Door) string { return d.URL() + "/" + r.String() + ".git" }
+
 // Clone makes a clone in dir that pushes over HTTP as somebody.
 func (r *Repository) Clone(ctx context.Context, dir string, as *Person) (*rig.Git, error) {
 	return rig.JoinGit(ctx, dir, r.URL(), url.UserPassword(as.Name, as.Token))

@@ -34,8 +34,11 @@ type Server struct {
 	binary string
 	as     *syscall.Credential
 
+	tokens sync.Map // to the name of who has it
+
 	mu      sync.Mutex
 	program *world.Program
+	doors   []*Door
 }
 
 // Start builds Gitea if the cache does not hold it, which takes minutes, and starts one with an administrator. ctx bounds
@@ -58,6 +61,19 @@ func Start(ctx context.Context) (*Server, error) {
 
 // URL is the address that people open, without a slash at the end.
 func (s *Server) URL() string { return s.Door.URL() }
+
+func (s *Server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "unix", s.socket())
+}
+
+// NewDoor opens one more door, which is counted and shut by itself.
+func (s *Server) NewDoor() *Door {
+	d := newDoor(&s.tokens, s.dial)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doors = append(s.doors, d)
+	return d
+}
 
 // Run starts Gitea again after Stop, and waits until it answers.
 func (s *Server) Run(ctx context.Context) error {
@@ -98,6 +114,9 @@ func (s *Server) Close() error {
 	s.Stop()
 	if s.Door != nil {
 		s.Door.close()
+	}
+	for _, d := range s.doors {
+		d.close()
 	}
 	if s.dir == "" {
 		return nil
@@ -151,9 +170,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	if s.dir, err = os.MkdirTemp("", "refract-gitea-"); err != nil {
 		return err
 	}
-	s.Door = newDoor(func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", s.socket())
-	})
+	s.Door = newDoor(&s.tokens, s.dial)
 	for _, folder := range []string{"templates", "options", "public"} {
 		if err := os.CopyFS(filepath.Join(s.dir, "static", folder), os.DirFS(filepath.Join(files, folder))); err != nil {
 			return fmt.Errorf("copying %s: %w", folder, err)

@@ -143,12 +143,6 @@ func (p *Package) NewScene(t *testing.T, namespace string) *Scene {
 		t.Fatal(err)
 	}
 	t.Cleanup(git.Close)
-	return p.NewSceneOver(t, namespace, git)
-}
-
-// NewSceneOver is NewScene with a repository that is there already.
-func (p *Package) NewSceneOver(t *testing.T, namespace string, git *Git) *Scene {
-	t.Helper()
 	s := &Scene{Package: p, T: t, Git: git, Namespace: namespace}
 	s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	s.Secret("git-credentials", map[string]string{"username": git.Username, "password": git.Password})
