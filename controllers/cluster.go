@@ -71,11 +71,13 @@ type view struct {
 	record  record
 	health  kube.Health
 	seen    bool // health was read
-	inputs  render.Inputs
-	digest  string // of the inputs
-	flow    *flow.Proposal
-	edits   []kube.Edit // what another hand changed
-	pending []plan.Change
+	// machines by control plane and pool; nil when there is no Cluster.
+	machines map[string]owned
+	inputs   render.Inputs
+	digest   string // of the inputs
+	flow     *flow.Proposal
+	edits    []kube.Edit // what another hand changed
+	pending  []plan.Change
 	// found is what the last comparison came to; nil when something changed since, and in a reconcile that compares.
 	found *finding
 	// asked: the Fleet is to gate what is pending.
@@ -216,7 +218,10 @@ func (r *ClusterReconciler) look(ctx context.Context, v *view) error {
 		return err
 	}
 	v.seen = true
-	if err = r.countMachines(ctx, key, v.health); err != nil {
+	if v.machines, err = r.countMachines(ctx, key, v.health); err != nil {
+		return err
+	}
+	if err = r.beginTally(ctx, v); err != nil {
 		return err
 	}
 	if v.stopped() {

@@ -313,8 +313,10 @@ func (r *ClusterReconciler) acceptItself(ctx context.Context, v *view, entry *en
 	if err := r.records.put(ctx, key, values); err != nil {
 		return err
 	}
-	r.metrics.planned(key, v.flow.Plan)
 	v.record.Accepted, v.record.Held, v.record.Gone = entry, nil, false
+	if err := r.beginTally(ctx, v); err != nil {
+		return err
+	}
 	// Last, since an approval that is taken off before what it approved was recorded would be lost.
 	if err := unapprove(ctx, r.Client, r.Reader, c); err != nil {
 		return err

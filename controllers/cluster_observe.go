@@ -103,6 +103,7 @@ func (v *view) reportHealth() {
 	if h.Kubeconfig != "" {
 		c.Status.KubeconfigSecretRef = &v1alpha1.LocalReference{Name: h.Kubeconfig}
 	}
+	v.reportOutcome()
 }
 
 func counts(n kube.Counts) v1alpha1.MachineCounts {

@@ -89,9 +89,6 @@ func (r *FleetReconciler) acceptOne(ctx context.Context, s *scene, p *proposal) 
 	if err := r.records.put(ctx, s.key(p.name), values); err != nil {
 		return fmt.Errorf("recording the accepted plan: %w", err)
 	}
-	if before := s.records[p.name]; !before.open() || before.Accepted.Digest != entry.Digest {
-		r.metrics.planned(s.key(p.name), p.flow.Plan)
-	}
 	if mirror != nil {
 		if err := unapprove(ctx, r.Client, r.Reader, mirror); err != nil {
 			return err

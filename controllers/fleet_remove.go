@@ -56,9 +56,6 @@ func (r *FleetReconciler) removeOne(ctx context.Context, s *scene, name string, 
 	if err := r.records.put(ctx, s.key(name), map[string]any{keyRemoval: entry, keyHeld: nil, keyWish: nil}); err != nil {
 		return err
 	}
-	if rec.Removal == nil {
-		r.metrics.planned(s.key(name), g.plan)
-	}
 	stamp := v1alpha1.ReleaseAtAnnotation
 	if g.mirror.Spec.DeletionPolicy == v1alpha1.DeletionDelete {
 		stamp = v1alpha1.DeleteAtAnnotation

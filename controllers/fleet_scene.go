@@ -246,6 +246,7 @@ func (s *scene) holds(p *fleet.Profile) bool {
 
 // count fills the numbers of a Fleet's status, and what is held.
 func (s *scene) count(f *v1alpha1.Fleet, now time.Time) {
+	f.Status.Outcome = s.sumOutcomes()
 	counts := v1alpha1.ClusterCounts{}
 	for _, c := range s.mirrors {
 		counts.Total++

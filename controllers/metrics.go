@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/gitsource"
-	"github.com/refract-dev/refract/render/plan"
 )
 
 // metrics are what one operator tells Prometheus. It is one collector, so that an operator registers it as a whole and
@@ -111,12 +110,6 @@ const (
 	recreated = "recreated"
 	removed   = "removed"
 )
-
-// planned counts what an accepted plan says of machines.
-func (m *metrics) planned(cluster client.ObjectKey, p plan.Plan) {
-	add(m.predicted, cluster, recreated, p.Recreated())
-	add(m.predicted, cluster, removed, p.Removed())
-}
 
 // begin has a cluster's counters start at zero, so that the first increase is seen.
 func (m *metrics) begin(cluster client.ObjectKey) {

@@ -52,6 +52,7 @@ var (
 	machinesDesired     = metric{name: "refract_cluster_machines_desired", kind: gauge, labels: with("role"), help: "Machines that a cluster is to have, by role: control-plane or worker."}
 	machinesThere       = metric{name: "refract_cluster_machines_available", kind: gauge, labels: with("role"), help: "Machines in use and healthy, by role."}
 	machinesNew         = metric{name: "refract_cluster_machines_up_to_date", kind: gauge, labels: with("role"), help: "Machines that would not be re-created, by role."}
+	machinesDifference  = metric{name: "refract_cluster_machines_difference", kind: gauge, labels: object, help: "Machines that the last accepted change re-created or removed beyond what its plan said; negative, once it has been carried out, for those that the plan said and that stayed. 0 is as it should be; absent before the first change."}
 	clusterProgress     = metric{name: "refract_cluster_last_progress_timestamp_seconds", kind: gauge, labels: object, help: "When a cluster that is being changed last got on, as far as this process knows; absent when nothing is under way."}
 	clusterDrift        = metric{name: "refract_cluster_drift_fields", kind: gauge, labels: object, help: "Fields of a cluster's objects that differ from the wanted ones and are not put back, at most 50."}
 	clusterMachineDrift = metric{name: "refract_cluster_machine_drift", kind: gauge, labels: object, help: "Differences between a cluster's virtual machines in Prism Central and what was accepted, at most 50."}
@@ -93,7 +94,7 @@ func catalog() []metric {
 	all := []metric{
 		buildInfo, leading, objectCondition, objectSuspended,
 		fleetInterval, fleetRead, fleetCommitted, fleetUpToDate, fleetHeld, fleetHeldPlans, fleetHeldSince, fleetFailures,
-		clusterInfo, clusterPhase, clusterHeld, machinesDesired, machinesThere, machinesNew, clusterProgress, clusterDrift, clusterContest,
+		clusterInfo, clusterPhase, clusterHeld, machinesDesired, machinesThere, machinesNew, machinesDifference, clusterProgress, clusterDrift, clusterContest,
 		clusterMachineDrift, clusterPreflight, prismInventory, prismUnknown, repaired, prismRequests, prismSeconds,
 		predicted, observed, corrected, gitOperations, gitReceived, gitSeconds, apiRequests, apiSeconds, webhookRequests,
 		reviewRequests, reviewPosted, reviewOpen, reviewLooked, reviewTold,

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,15 +78,16 @@ func (l *ledger) forget(cluster client.ObjectKey) {
 	delete(l.by, cluster)
 }
 
-// countMachines counts the Machines of a cluster that went since the last look.
-func (r *ClusterReconciler) countMachines(ctx context.Context, key client.ObjectKey, h kube.Health) error {
+// countMachines counts the Machines of a cluster that went since the last look, and gives those that are there; nil
+// without a Cluster.
+func (r *ClusterReconciler) countMachines(ctx context.Context, key client.ObjectKey, h kube.Health) (map[string]owned, error) {
 	if !h.Found {
-		return nil
+		return nil, nil //nolint:nilnil // no Cluster, no Machines
 	}
 	all := &metav1.PartialObjectMetadataList{}
 	all.SetGroupVersionKind(machineGVK.GroupVersion().WithKind("MachineList"))
 	if err := r.List(ctx, all, client.InNamespace(key.Namespace), client.MatchingLabels{clusterNameLabel: key.Name}); err != nil {
-		return fmt.Errorf("listing Machines: %w", err)
+		return nil, fmt.Errorf("listing Machines: %w", err)
 	}
 	now := map[string]owned{"": {desired: h.ControlPlane.Desired, there: map[types.UID]bool{}}}
 	for name, counts := range h.Pools {
@@ -103,8 +105,8 @@ func (r *ClusterReconciler) countMachines(ctx context.Context, key client.Object
 		now[name].there[m.UID] = true
 	}
 	r.metrics.begin(key)
-	remade, gone := r.machines.look(key, now)
+	remade, gone := r.machines.look(key, maps.Clone(now))
 	add(r.metrics.observed, key, recreated, remade)
 	add(r.metrics.observed, key, removed, gone)
-	return nil
+	return now, nil
 }

@@ -131,6 +131,9 @@ func (m *metrics) collectCluster(send sample, s *state, c *v1alpha1.NutanixClust
 		send(machinesThere, float64(n.Available), ns, name, role)
 		send(machinesNew, float64(n.UpToDate), ns, name, role)
 	}
+	if o := c.Status.Outcome; o != nil {
+		send(machinesDifference, float64(o.Difference), ns, name)
+	}
 	machines := 0
 	for _, f := range c.Status.Drift {
 		machines += int(number(aboutVM(f)))

@@ -21,9 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/gitsource"
-	"github.com/refract-dev/refract/render/plan"
 )
 
 var update = flag.Bool("update", false, "write docs/reference/metrics.md anew")
@@ -132,7 +130,8 @@ func TestMetricsFollowConventions(t *testing.T) {
 
 func exercise(t *testing.T, m *metrics) {
 	t.Helper()
-	m.planned(edge, plan.Plan{Changes: []plan.Change{{Severity: v1alpha1.SeverityRollout, Machines: 3, Owner: "a"}, {Severity: v1alpha1.SeverityRemove, Machines: 1, Owner: "b"}}})
+	add(m.predicted, edge, recreated, 3)
+	add(m.predicted, edge, removed, 1)
 	add(m.observed, edge, recreated, 2)
 	m.undone(edge, "MachineDeployment", "MachineDeployment")
 	m.git(edge)(gitsource.FetchPack)(100, nil)

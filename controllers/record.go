@@ -32,6 +32,7 @@ const (
 	keyApplied    = "applied"     // by the cluster: its Cluster was applied or seen
 	keyGone       = "gone"        // by the cluster: its Cluster was applied once and is gone by another hand
 	keyMoving     = "moving"      // by the cluster: clusterctl was moving its Cluster when that was seen last
+	keyTallied    = "machines"    // by the cluster: the Machines that were there when the accepted entry was begun
 	keySpec       = "spec"        // with accepted: the accepted spec, to restore a mirror from
 )
 
@@ -47,6 +48,7 @@ type record struct {
 	Applied    bool
 	Gone       bool
 	Moving     bool
+	Tallied    *tallied
 	Spec       *v1alpha1.NutanixClusterSpecSpec
 
 	version string // resource version that it was read at
@@ -271,7 +273,7 @@ func decodeRecord(secret *corev1.Secret) (record, error) {
 	rec := record{version: secret.ResourceVersion}
 	targets := map[string]any{
 		keyAccepted: &rec.Accepted, keyHeld: &rec.Held, keyWish: &rec.Wish, keyRemoval: &rec.Removal,
-		keyCarriedOut: &rec.CarriedOut, keyRendered: &rec.Rendered, keyApplied: &rec.Applied, keyGone: &rec.Gone, keyMoving: &rec.Moving, keySpec: &rec.Spec,
+		keyCarriedOut: &rec.CarriedOut, keyRendered: &rec.Rendered, keyApplied: &rec.Applied, keyGone: &rec.Gone, keyMoving: &rec.Moving, keyTallied: &rec.Tallied, keySpec: &rec.Spec,
 	}
 	for key, target := range targets {
 		if len(secret.Data[key]) == 0 {

@@ -145,6 +145,10 @@ type FleetStatus struct {
 	// plan sums up the changes that are held.
 	// +optional
 	Plan PlanStatus `json:"plan,omitempty"`
+	// outcome for machines of the newest revision that changed a cluster, summed over the clusters that it changed and that
+	// are still there.
+	// +optional
+	Outcome *MachineOutcome `json:"outcome,omitempty"`
 	// failures lists what is wrong, at most 50.
 	// +kubebuilder:validation:MaxItems=50
 	// +optional

@@ -39,6 +39,27 @@ type MachineCounts struct {
 	Summary string `json:"summary"`
 }
 
+// MachineOutcome compares what an accepted change was predicted to do to machines with what happened to those that were
+// there when it was begun, by their UIDs.
+type MachineOutcome struct {
+	// revision that the change came from.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+	// predictedRecreated machines. For an autoscaled pool its maximum.
+	PredictedRecreated int32 `json:"predictedRecreated"`
+	// recreated machines so far.
+	Recreated int32 `json:"recreated"`
+	// predictedRemoved machines, with nothing in their place.
+	PredictedRemoved int32 `json:"predictedRemoved"`
+	// removed machines so far.
+	Removed int32 `json:"removed"`
+	// difference: how many machines went that were not predicted to; negative, once the change has been carried out, for
+	// predicted ones that stayed. Of a Fleet the sum of its clusters' differences, whatever their sign. 0 is as it should be.
+	Difference int32 `json:"difference"`
+	// carriedOut: the change is over. Machines that go after that are not its doing.
+	CarriedOut bool `json:"carriedOut"`
+}
+
 // DriftFinding is a live field that differs from the wanted one.
 type DriftFinding struct {
 	// object, "MachineDeployment/edge-01-workers", or virtual machine, "VM edge-01-workers-x7k2p".
@@ -111,6 +132,9 @@ type NutanixClusterSpecStatus struct {
 	// plan that is held; otherwise "no change". Written by the Fleet controller, or by the cluster's own gate.
 	// +optional
 	Plan PlanStatus `json:"plan,omitempty"`
+	// outcome of the last accepted change for machines, as predicted and as it was.
+	// +optional
+	Outcome *MachineOutcome `json:"outcome,omitempty"`
 	// failures that hold this cluster's change back, with their place.
 	// +kubebuilder:validation:MaxItems=50
 	// +optional

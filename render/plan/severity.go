@@ -48,6 +48,25 @@ type count struct {
 	upTo               bool
 }
 
+// Moves is what a plan does to the machines of one owner.
+type Moves struct {
+	// Recreated machines.
+	Recreated int `json:"recreated,omitempty"`
+	// Removed machines, with nothing in their place.
+	Removed int `json:"removed,omitempty"`
+	// UpTo: the numbers are upper bounds, since an autoscaler moves them.
+	UpTo bool `json:"upTo,omitempty"`
+}
+
+// Moves gives by owner, Kind/name, what happens to machines. Owners of which nothing moves are left out.
+func (p Plan) Moves() map[string]Moves {
+	all := map[string]Moves{}
+	for owner, n := range p.tally() {
+		all[owner] = Moves{Recreated: n.recreated, Removed: n.removed, UpTo: n.upTo}
+	}
+	return all
+}
+
 // tally counts machines by owner. Changes of one owner and severity speak of the same machines, so the highest number
 // holds, not the sum.
 type tally map[string]count
