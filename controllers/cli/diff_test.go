@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 )
@@ -119,6 +120,36 @@ func TestDiffHidesSecrets(t *testing.T) {
 		}
 	}
 	golden(t, "diff-hidden.txt", got.out)
+}
+
+// What is not in a Secret and is secret all the same is covered where its name says so.
+func TestDiffCoversWhatANameCallsSecret(t *testing.T) {
+	with := func(secret string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"kind": "KubeadmControlPlane", "metadata": map[string]any{"name": "a", "annotations": map[string]any{"kubectl.kubernetes.io/last-applied-configuration": secret}},
+			"spec": map[string]any{
+				"users":    []any{map[string]any{"name": "ops", "passwd": secret}},
+				"files":    []any{map[string]any{"path": "/a", "content": secret}},
+				"args":     []any{map[string]any{"name": "bootstrap-token", "value": secret}},
+				"commands": []any{"kubeadm join --token " + secret + " --now", "export API_KEY=" + secret, "echo done"},
+				"data":     map[string]any{"conf.yaml": "user: ops\npassword: " + secret + "\nport: 80", "tls.pem": "-----BEGIN PRIVATE KEY-----\n" + secret},
+			},
+		}}
+	}
+	var d objectDiffs
+	if !d.add("a", "", with("before-s3cret"), with("after-s3cret")) {
+		t.Fatal("no difference")
+	}
+	got := d.buffer.String()
+	if strings.Contains(got, "s3cret") {
+		t.Errorf("a secret is told:\n%s", got)
+	}
+	if n := strings.Count(got, "(hidden, changed)"); n != 7 {
+		t.Errorf("%d of 7 secrets are told as changed:\n%s", n, got)
+	}
+	if d.add("a", "", with("same"), with("same")) {
+		t.Error("the same differs")
+	}
 }
 
 func TestDiffRefuses(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -144,11 +145,18 @@ func (h veil) field(at, name string, v any) any {
 func (h veil) inside(at string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
+		name, _ := v["name"].(string)
 		out := make(map[string]any, len(v))
 		for k, item := range v {
+			if (k == "value" || k == "default") && plan.Hidden(name) { // An argument or variable of that name.
+				out[k] = h.cover(at+"."+k, item)
+				continue
+			}
 			out[k] = h.field(at+"."+k, k, item)
 		}
 		return out
+	case string:
+		return h.text(at, v)
 	case []any:
 		out := make([]any, len(v))
 		for i, item := range v {
@@ -157,6 +165,23 @@ func (h veil) inside(at string, v any) any {
 		return out
 	}
 	return v
+}
+
+// secretLine is a line of a script, a configuration or a manifest that gives something secret a value.
+var secretLine = regexp.MustCompile(`(?i)^(.*?[\w.-]*(?:passw|token|api[-_]?key|private[-_]?key|access[-_]?key|secret[-_]?key|certificate[-_]?key|client[-_]?secret)[\w.-]*["']?(?:\s*[:=]\s*|\s+))(\S.*)$`)
+
+// text covers what lines of a text call secret.
+func (h veil) text(at, text string) any {
+	if strings.Contains(text, "PRIVATE KEY-----") {
+		return h.cover(at, text)
+	}
+	all := strings.Split(text, "\n")
+	for i, line := range all {
+		if m := secretLine.FindStringSubmatch(line); m != nil {
+			all[i] = fmt.Sprint(m[1], h.cover(at+"#"+m[1], m[2]))
+		}
+	}
+	return strings.Join(all, "\n")
 }
 
 // itemName tells an item of a list from others when items come and go.
