@@ -22,6 +22,7 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/controllers/review"
+	"github.com/refract-dev/refract/gitsource"
 	"github.com/refract-dev/refract/gitsource/forge"
 )
 
@@ -184,6 +185,10 @@ func concludeReview(f *v1alpha1.Fleet, err error, now time.Time) (metav1.Conditi
 		return failed(v1alpha1.AuthenticationFailedReason, err.Error()), every, nil
 	case errors.Is(err, forge.ErrRefused), errors.Is(err, forge.ErrNotFound), errors.Is(err, forge.ErrLimit):
 		return failed(v1alpha1.ForgeRefusedReason, err.Error()), every, nil
+	case errors.Is(err, gitsource.ErrAuth), errors.Is(err, gitsource.ErrHostKey), errors.Is(err, gitsource.ErrTLS):
+		return failed(v1alpha1.AuthenticationFailedReason, err.Error()), every, nil
+	case errors.Is(err, gitsource.ErrUnreachable):
+		return failed(v1alpha1.RepositoryUnreachableReason, err.Error()), 0, err
 	case !errors.As(err, &step):
 		return failed(v1alpha1.ReviewFailedReason, err.Error()), 0, err
 	case step.kind == stalled:

@@ -127,6 +127,7 @@ func TestReviewWaitsForTheForge(t *testing.T) {
 		"Shorter":     {&forge.RateLimited{Until: noon.Add(time.Second)}, v1alpha1.RateLimitedReason, time.Minute},
 		"AmongOthers": {errors.Join(forge.ErrUnreachable, &forge.RateLimited{Until: noon.Add(time.Hour)}), v1alpha1.RateLimitedReason, time.Hour + time.Second},
 		"NoBranch":    {stall(v1alpha1.NoBranchReason, "x"), v1alpha1.NoBranchReason, time.Minute},
+		"GitRefuses":  {fmt.Errorf("pull request #7: %w", gitsource.ErrAuth), v1alpha1.AuthenticationFailedReason, time.Minute},
 		"Unsupported": {wait(v1alpha1.UnsupportedReason, time.Second, "x"), v1alpha1.UnsupportedReason, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -253,4 +253,3 @@ func (b *bench) wantStatus(p *forge.Pull, state forge.State, words string) {
 		b.Errorf("the status is %+v, want %s: %s", s, state, words)
 	}
 }
-

@@ -160,10 +160,10 @@ func (p *pass) plan(ctx context.Context, pull *forge.Pull, f *files) (view.Repor
 	return report, nil
 }
 
-// keep has the store remember for the merge what is shown. What was only predicted is not worth it, and what does not
-// touch the Fleet needs none.
+// keep has the store remember for the merge what is shown. What was only predicted is not worth it. Where the Fleet's own
+// files stay, they are the branch's: what is kept for them would count before the merge.
 func (p *pass) keep(ctx context.Context, pull *forge.Pull, k *known, f *files, report view.Report) error {
-	if pull.Fork || f.tree == "" || unrelated(report, f) {
+	if pull.Fork || f.tree == "" || f.sameTree {
 		k.tree = ""
 		return nil
 	}

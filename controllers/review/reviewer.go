@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -174,33 +175,51 @@ func (p *pass) run(ctx context.Context) error {
 		return fmt.Errorf("listing pull requests: %w", err)
 	}
 	p.out.Open = len(pulls)
-	errs := []error{p.close(ctx, pulls)}
-	if away(errs[0]) {
-		return errs[0]
-	}
+	wrong := troubles{}
+	p.close(ctx, pulls, wrong)
 	if len(pulls) == 0 {
-		return errs[0]
+		p.m.base = decoded{}
+	}
+	if len(pulls) == 0 || wrong.away() {
+		return wrong.err()
 	}
 	base, err := p.Source.Resolve(ctx, gitsource.Ref{Branch: p.branch()})
 	if err != nil {
-		return errors.Join(errs[0], err)
+		return errors.Join(wrong.err(), err)
 	}
 	p.byNews(pulls)
 	for i := range pulls {
-		err := p.look(ctx, base, &pulls[i])
-		if err != nil {
-			errs = append(errs, fmt.Errorf("pull request #%d: %w", pulls[i].Number, err))
-		}
-		if ctx.Err() != nil || away(err) {
+		wrong.note(pulls[i].Number, p.look(ctx, base, &pulls[i]))
+		if ctx.Err() != nil || wrong.away() {
 			break
 		}
 	}
-	return errors.Join(errs...)
+	return wrong.err()
 }
+
+// troubles are what went wrong, by pull request.
+type troubles map[int]error
+
+func (t troubles) note(number int, err error) {
+	if err != nil {
+		t[number] = fmt.Errorf("pull request #%d: %w", number, err)
+	}
+}
+
+// err is the same whatever the order in which things went wrong.
+func (t troubles) err() error {
+	var all []error
+	for _, n := range slices.Sorted(maps.Keys(t)) {
+		all = append(all, t[n])
+	}
+	return errors.Join(all...)
+}
+
+func (t troubles) away() bool { return away(t.err()) }
 
 // away says whether an error is no single pull request's own: nobody answers.
 func away(err error) bool {
-	limited := new(forge.RateLimited)
+	var limited *forge.RateLimited
 	return errors.As(err, &limited) || errors.Is(err, forge.ErrUnreachable) || errors.Is(err, gitsource.ErrUnreachable)
 }
 
@@ -225,34 +244,28 @@ func (p *pass) branch() string {
 
 // close takes leave of pull requests that are no longer open. Of a merged one the last word of the approvals is kept:
 // after this nobody asks again.
-func (p *pass) close(ctx context.Context, open []forge.Pull) error {
-	is := map[int]bool{}
-	for i := range open {
-		is[open[i].Number] = true
-	}
-	numbers := map[int]bool{}
+func (p *pass) close(ctx context.Context, open []forge.Pull, wrong troubles) {
+	gone := map[int]bool{}
 	for n := range p.m.pulls {
-		numbers[n] = true
+		gone[n] = true
 	}
 	for n := range p.m.kept {
-		numbers[n] = true
+		gone[n] = true
 	}
-	var errs []error
-	for n := range numbers {
-		if is[n] {
-			continue
-		}
+	for i := range open {
+		delete(gone, open[i].Number)
+	}
+	for _, n := range slices.Sorted(maps.Keys(gone)) {
 		if err := p.closed(ctx, n); err != nil {
-			errs = append(errs, fmt.Errorf("pull request #%d, which is not open any more: %w", n, err))
-			if away(err) {
-				break
+			wrong.note(n, fmt.Errorf("it is not open any more, and who approved it is not known: %w", err))
+			if ctx.Err() != nil || wrong.away() {
+				return
 			}
 			continue
 		}
 		delete(p.m.pulls, n)
 		delete(p.m.kept, n)
 	}
-	return errors.Join(errs...)
 }
 
 func (p *pass) closed(ctx context.Context, number int) error {

@@ -150,6 +150,18 @@ func TestOtherFilesAreNoNews(t *testing.T) {
 	}
 }
 
+// Layers may lie outside of the Fleet's path, and then its tree is the branch's: what is kept for it would count for the
+// branch as it is.
+func TestChangeOutsideThePathIsNotKept(t *testing.T) {
+	b := newBench(t)
+	p := b.board.propose(7, map[string]string{"layers/a.yaml": "a: 2\n"})
+	b.pass()
+	b.wantStatus(p, forge.Success, "3 machines")
+	if len(b.board.comments) != 1 || len(b.desk.secrets()) > 0 {
+		t.Errorf("%d comments, %d Secrets", len(b.board.comments), len(b.desk.secrets()))
+	}
+}
+
 // Killed between comment and status, or anywhere else: the next process says what is left to say.
 func TestCrashes(t *testing.T) {
 	for _, at := range []string{"pulls", "pull", "comment", "status", "approvals"} {
