@@ -55,9 +55,9 @@ func (b *Builder) patchedModfile(ctx context.Context, module, dir string) (strin
 		return "", fmt.Errorf("reading go.mod: %w", err)
 	}
 	for _, c := range changes(module) {
-		patched, err := b.changed(ctx, module, dir, c)
-		if err != nil {
-			return "", err
+		patched, failed := b.changed(ctx, module, dir, c)
+		if failed != nil {
+			return "", failed
 		}
 		mod = append(mod, "\nreplace "+c.module+" => "+strconv.Quote(patched)+"\n"...)
 	}
@@ -90,7 +90,7 @@ func (b *Builder) changed(ctx context.Context, nested, dir string, c change) (st
 	if text, err = c.patch(text); err != nil {
 		return "", fmt.Errorf("patching %s/%s: %w", original, c.file, err)
 	}
-	if err = os.WriteFile(file, text, 0o600); err != nil { //nolint:gosec // below our cache
+	if err = os.WriteFile(file, text, 0o600); err != nil {
 		return "", fmt.Errorf("writing %s: %w", file, err)
 	}
 	return patched, nil

@@ -1,10 +1,11 @@
 // Package world starts a whole Cluster API management cluster on the loopback network of one machine: etcd and
-// kube-apiserver, the garbage collector, the unmodified Cluster API and CAPX managers with their admission and
-// conversion webhooks, a simulated Prism Central, and, behind its machines, workload clusters that are answered from
+// kube-apiserver, the garbage collector, the Cluster API and CAPX managers with their admission and conversion webhooks, a
+// simulated Prism Central, and, behind its machines, workload clusters that are answered from
 // memory. Tests and the demo use it; it does not need package testing.
 //
-// What is real and what is not: all controllers and API servers of the management cluster are the released programs.
-// Prism Central is test/simulator. A workload cluster has no kubelet, scheduler or network: its nodes are Ready as soon
+// What is real and what is not: all controllers and API servers of the management cluster are the released programs, but
+// that their webhooks stay on loopback and that Cluster API's managers may look at an object more often than once a second.
+// Prism Central is test/prismsim. A workload cluster has no kubelet, scheduler or network: its nodes are Ready as soon
 // as cloud-init would have run kubeadm, so nothing here is evidence about nodes.
 package world
 
