@@ -60,7 +60,7 @@ func (p *pass) words(ctx context.Context, pull *forge.Pull) ([]Approval, error) 
 
 // word is one approval with whom it stands for: of several mappings the first that may approve.
 func (p *pass) word(ctx context.Context, of forge.Approval) (Approval, error) {
-	word := Approval{User: of.User, Commit: of.Commit}
+	word := Approval{Word: of.ID, User: of.User, Commit: of.Commit}
 	for _, a := range p.Fleet.Spec.Review.Approvers {
 		if !speaks(of, a) {
 			continue

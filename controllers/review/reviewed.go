@@ -43,6 +43,8 @@ type Cluster struct {
 
 // Approval is the word of a user of the forge on a pull request.
 type Approval struct {
+	// Word is the forge's number of it: who approves once more gives another word. 0 where the forge has none.
+	Word int64 `json:"word,omitempty"`
 	// User of the forge, by login.
 	User string `json:"user"`
 	// AsUser or AsGroup of Kubernetes that the Fleet maps the user to; empty when it maps to none.
@@ -132,7 +134,8 @@ func (r *Reviewed) covered(before *Reviewed, name string) (Cluster, bool) {
 	return was, ok && r.Clusters[name].Plan.CoveredBy(was.Plan)
 }
 
-// merge puts approvals in the place of those that stood. One that stood keeps its time.
+// merge puts approvals in the place of those that stood. One that stood keeps its time; the same user's next word for the
+// same commit has its own.
 func merge(stood, stand []Approval, now time.Time) []Approval {
 	now = now.UTC().Round(0)
 	var all []Approval
@@ -140,7 +143,7 @@ func merge(stood, stand []Approval, now time.Time) []Approval {
 		if a.At.IsZero() {
 			a.At = now
 			for _, b := range stood {
-				if b.User == a.User && b.Commit == a.Commit {
+				if b.Word == a.Word && b.User == a.User && b.Commit == a.Commit {
 					a.At = b.At
 				}
 			}

@@ -296,6 +296,10 @@ func TestApprovals(t *testing.T) {
 	b.pass()
 	b.wantStatus(p, forge.Failure, "approval needed")
 
+	b.board.approvals[7] = []forge.Approval{{ID: 2, User: "ada", Commit: p.Head}}
+	b.pass()
+	b.wantStatus(p, forge.Success, "approved by ada")
+
 	b.board.approvals[7] = nil
 	b.pass()
 	b.desk.now = b.desk.now.Add(time.Minute)

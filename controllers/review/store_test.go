@@ -190,6 +190,14 @@ func TestInForce(t *testing.T) {
 			d.put(pull(tree, larger))
 			d.approve(tree, ada)
 		}, tree, false},
+		"PlanGrewAndApprovedOnceMore": {func(d *desk) {
+			d.approve(tree, ada)
+			later(d, time.Hour)
+			d.put(pull(tree, larger))
+			again := ada
+			again.Word++
+			d.approve(tree, again)
+		}, tree, true},
 		"PlanGrewAndApprovedAnew": {func(d *desk) {
 			d.approve(tree, ada)
 			later(d, time.Hour)

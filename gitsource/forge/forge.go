@@ -55,6 +55,8 @@ type Pull struct {
 
 // Approval is a standing approval of a pull request.
 type Approval struct {
+	// ID of the review: who approves the same commit once more gives another word.
+	ID int64
 	// User's login.
 	User string
 	// Commit that was approved.

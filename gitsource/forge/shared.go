@@ -137,6 +137,7 @@ func sendable(s Status) Status {
 
 // verdict is what one review says about a pull request as a whole.
 type verdict struct {
+	id           int64
 	user, commit string
 	approves     bool
 }
@@ -150,7 +151,7 @@ func standing(all []verdict) []Approval {
 	var out []Approval
 	for i, v := range all {
 		if v.approves && last[v.user] == i {
-			out = append(out, Approval{User: v.user, Commit: v.commit})
+			out = append(out, Approval{ID: v.id, User: v.user, Commit: v.commit})
 		}
 	}
 	return out
