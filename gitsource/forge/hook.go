@@ -19,7 +19,7 @@ type Hook struct {
 	Ref string
 	// Number of the pull request.
 	Number int
-	// Sum is the HMAC of the body: the same for the same call, and different under another token.
+	// Sum is the HMAC of what was signed: the same for the same call, and different under another token.
 	Sum [sha256.Size]byte
 }
 
@@ -51,16 +51,24 @@ var signatures = []struct{ header, prefix string }{
 // to be there, and every one that is there has to be right; else, and with an empty token, it fails with ErrSignature. The
 // caller bounds the body. A body that is not what the header promises makes the kind HookOther; it was signed after all.
 func ParseHook(h http.Header, body, token []byte) (Hook, error) {
-	mac := hmac.New(sha256.New, token)
-	_, _ = mac.Write(body) // Never fails.
-	sum := mac.Sum(nil)
+	text := content(h, body)
+	sum := sumOf(body, token)
+	if !signed(h, sum) {
+		sum = sumOf(text, token) // Gitea signs what is in a form, not the form.
+	}
 	if !signed(h, sum) || len(token) == 0 {
 		return Hook{}, fail(ErrSignature, "the call is not signed with the token")
 	}
 	hook := Hook{ID: clean(first(h, "X-GitHub-Delivery", "X-Gitea-Delivery", "X-Forgejo-Delivery"))}
 	copy(hook.Sum[:], sum)
-	hook.read(first(h, "X-Gitea-Event", "X-Forgejo-Event", "X-GitHub-Event"), content(h, body))
+	hook.read(first(h, "X-Gitea-Event", "X-Forgejo-Event", "X-GitHub-Event"), text)
 	return hook, nil
+}
+
+func sumOf(text, token []byte) []byte {
+	mac := hmac.New(sha256.New, token)
+	_, _ = mac.Write(text) // Never fails.
+	return mac.Sum(nil)
 }
 
 // content is the JSON of a body, which hosts also send as a form: GitHub does unless told otherwise.

@@ -129,6 +129,15 @@ func TestTeams(t *testing.T) {
 			t.Errorf("team %s: %v", team, err)
 		}
 	}
+	beside := s.person("teams-beside", least...)
+	if err := host.Team(org, "beside", sdk.AccessModeWrite, beside); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.open(s.repository.String(), beside.Token).Approvals(t.Context(), number, []string{org + "/writers"}); err == nil {
+		t.Errorf("somebody of another team was told of this one: %+v", all)
+	} else {
+		t.Log(err)
+	}
 	outside := s.person("teams-outside", least...)
 	if err := s.repository.Allow(outside, sdk.AccessModeWrite); err != nil {
 		t.Fatal(err)

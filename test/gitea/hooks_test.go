@@ -53,10 +53,20 @@ func (e *ear) since(n int) []delivery {
 // TestHooks reads what Gitea really sends at each of the moments at which Refract has something to do.
 func TestHooks(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "hooks")
+	for _, kind := range []string{"json", "form"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			hooks(t, kind)
+		})
+	}
+}
+
+func hooks(t *testing.T, kind string) {
+	t.Helper()
+	s := newStage(t, "hooks-"+kind)
 	e := newEar(t)
 	token := []byte("hook-token")
-	hook, err := s.repository.Hook(e.URL+"/hooks/clusters/production", string(token))
+	hook, err := s.repository.Hook(e.URL+"/hooks/clusters/production", string(token), kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +116,22 @@ func TestHooks(t *testing.T) {
 		}
 	})
 
+	before := len(e.since(0))
+	if err := s.repository.Try(t.Context(), hook); err != nil {
+		t.Fatal(err)
+	}
+	s.within("a second test delivery comes", func() error {
+		if len(e.since(before)) == 0 {
+			return errors.New("nothing came")
+		}
+		return nil
+	})
+
 	all := e.since(0)
+	again := all[len(all)-2:]
+	if string(again[0].body) != string(again[1].body) {
+		t.Error("docs/guides/webhooks.md says that each test delivery is the same")
+	}
 	for _, d := range all {
 		h, err := forge.ParseHook(d.header, d.body, token)
 		if err != nil || h.ID == "" || ids[h.ID] != "" {

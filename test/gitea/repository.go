@@ -85,11 +85,12 @@ func (r *Repository) remove() error {
 	return err
 }
 
-// Hook has Gitea call a URL at pushes and whatever becomes of pull requests, signed with a token.
-func (r *Repository) Hook(url, token string) (*gitea.Hook, error) {
+// Hook has Gitea call a URL at pushes and whatever becomes of pull requests, signed with a token; kind is the type of
+// content, json or form.
+func (r *Repository) Hook(url, token, kind string) (*gitea.Hook, error) {
 	hook, _, err := r.server.Admin.API.CreateRepoHook(r.Owner, r.Name, gitea.CreateHookOption{
 		Type: gitea.HookTypeGitea, Active: true, BranchFilter: "*",
-		Config: map[string]string{"url": url, "content_type": "json", "secret": token},
+		Config: map[string]string{"url": url, "content_type": kind, "secret": token},
 		Events: []string{"push", "pull_request", "pull_request_review", "pull_request_sync"},
 	})
 	if err != nil {

@@ -126,7 +126,7 @@ func (s *stage) launch(change func(*v1alpha1.Fleet)) {
 	s.FleetHas(fleetName, v1alpha1.WebhookReadyCondition, metav1.ConditionTrue, "", time.Minute)
 	s.FleetHas(fleetName, v1alpha1.ReviewsPostedCondition, metav1.ConditionTrue, "", time.Minute)
 	s.post = newPost(s.T, "http://"+operator.address+"/hooks/"+s.Namespace+"/"+fleetName)
-	if _, err := s.repository.Hook(s.post.URL, hookToken); err != nil {
+	if _, err := s.repository.Hook(s.post.URL, hookToken, "json"); err != nil {
 		s.T.Fatal(err)
 	}
 }
