@@ -139,7 +139,7 @@ func (f File) Edits(values func(leaf string, now any) []any) ([]Edit, error) {
 			continue
 		}
 		add := func(e Edit) {
-			text, err := f.with(n, replace(doc, e.Path, e.Value, e.Gone))
+			text, err := f.with(n, Replace(doc, e.Path, e.Value, e.Gone))
 			if err != nil {
 				wrong = err
 			}
@@ -244,8 +244,8 @@ func Otherwise(v any) any {
 	return v
 }
 
-// replace copies a document with another value at path, or without it.
-func replace(doc map[string]any, path []string, value any, gone bool) map[string]any {
+// Replace copies a document with another value at path, or without it.
+func Replace(doc map[string]any, path []string, value any, gone bool) map[string]any {
 	out, _ := replaced(doc, path, value, gone).(map[string]any)
 	return out
 }
@@ -275,6 +275,27 @@ func replaced(v any, path []string, value any, gone bool) any {
 			out[i] = replaced(v[i], path[1:], value, gone)
 		}
 		return out
+	}
+	return v
+}
+
+// Value is what a path leads to; nil when there is nothing.
+func Value(doc map[string]any, path []string) any {
+	var v any = doc
+	for _, step := range path {
+		name := strings.TrimSuffix(strings.TrimPrefix(step, "["), "]")
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(at) {
+				return nil
+			}
+			v = at[i]
+		default:
+			return nil
+		}
 	}
 	return v
 }
