@@ -57,6 +57,10 @@ SOAK ?= 50
 soak: need-cc ## Change the VMs of 50 clusters at random behind everybody's back (SOAK); each change must be found, and none invented.
 	REFRACT_SOAK=$(SOAK) go test -vet=off -count=1 -v -timeout 2h ./test/soak
 
+.PHONY: truth
+truth: need-cc ## Change every field of the API on living clusters and compare the machines that go with those that plans predict.
+	REFRACT_TRUTH=full go test -vet=off -count=1 -v -timeout 3h ./test/truth
+
 .PHONY: fuzz
 fuzz: need ## Run each fuzz target for 30 s (FUZZTIME).
 	@test/stage.sh fuzz
