@@ -33,10 +33,7 @@ func OpenLocal(dir string) (*Local, error) {
 	if err != nil {
 		return nil, fail(ErrNotFound, "%s: %s", clean(dir), clean(err.Error()))
 	}
-	repo, err := git.PlainOpenWithOptions(resolved, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
-	if errors.Is(err, git.ErrRepositoryNotExists) {
-		repo, err = git.PlainOpen(resolved) // A bare one has no .git to find.
-	}
+	repo, top, err := openClone(resolved)
 	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return nil, fail(ErrNotFound, "%s is in no Git repository; go into a clone, or name a directory of one", clean(dir))
 	}
@@ -44,11 +41,7 @@ func OpenLocal(dir string) (*Local, error) {
 		return nil, fail(ErrRefused, "the Git repository around %s cannot be read: %s", clean(dir), clean(err.Error()))
 	}
 	l := &Local{repo: repo, path: ".", limits: DefaultLimits()}
-	if tree, err := repo.Worktree(); err == nil {
-		top, err := filepath.EvalSymlinks(tree.Filesystem.Root())
-		if err != nil {
-			return nil, fail(ErrNotFound, "%s: %s", clean(dir), clean(err.Error()))
-		}
+	if top != "" {
 		inside, err := filepath.Rel(top, resolved)
 		if err != nil {
 			return nil, fail(ErrNotFound, "%s: %s", clean(dir), clean(err.Error()))

@@ -32,6 +32,10 @@ func TestLocalRevisionsAreGits(t *testing.T) {
 
 	tree := filepath.Join(t.TempDir(), "linked")
 	w.run("worktree", "add", "-q", "--detach", tree, "HEAD~1")
+	sub := filepath.Join(tree, "below", "it")
+	if err := os.MkdirAll(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	clone := filepath.Join(t.TempDir(), "clone")
 	w.run("clone", "-q", w.bare, clone)
 
@@ -42,7 +46,7 @@ func TestLocalRevisionsAreGits(t *testing.T) {
 		"v1-annotated^{}", "v1-annotated^{commit}", "@~1", "HEAD~1^2~1",
 		"nothing", "main~99", "HEAD^2", "v1^2", "--all", "main:a.yaml", "", "a..b", "HEAD:", "0000000", "config", "index", "origin/none",
 	}
-	for where, dir := range map[string]string{"Clone": clone, "Worktree": tree, "Working": w.dir, "Bare": w.bare} {
+	for where, dir := range map[string]string{"Clone": clone, "Worktree": tree, "BelowWorktree": sub, "Working": w.dir, "Bare": w.bare} {
 		local, err := OpenLocal(dir)
 		if err != nil {
 			t.Fatal(where, err)
@@ -167,6 +171,31 @@ func TestLocalReadsWhatIsCommitted(t *testing.T) {
 	wantErr(t, err, ErrNotFound, "no Git repository")
 	_, err = OpenLocal(filepath.Join(w.dir, "nothing"))
 	wantErr(t, err, ErrNotFound, "nothing")
+}
+
+// A sparse checkout lacks files in its working tree, and not in its commits.
+func TestLocalReadsSparseAndPartialClones(t *testing.T) {
+	w := newWork(t, t.TempDir(), "fleet.git")
+	w.write("other/b.yaml", "b")
+	w.commit("fleet/a.yaml", "a")
+	w.run("-C", w.bare, "config", "uploadpack.allowFilter", "true")
+	sparse := filepath.Join(t.TempDir(), "sparse")
+	w.run("clone", "-q", "--filter=blob:limit=1m", "file://"+w.bare, sparse)
+	w.run("-C", sparse, "sparse-checkout", "set", "fleet")
+	if !strings.Contains(strings.ToLower(w.run("-C", sparse, "config", "--list")), "extensions.worktreeconfig") {
+		t.Skip("this Git marks sparse checkouts in another way")
+	}
+	local, err := OpenLocal(filepath.Join(sparse, "fleet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, err := local.Snapshot(t.Context(), "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = snap.Files.Open("other/b.yaml"); err != nil || local.Path() != "fleet" {
+		t.Errorf("path %q, %v", local.Path(), err)
+	}
 }
 
 func TestLocalSaysWhatAPartialCloneLacks(t *testing.T) {
