@@ -166,3 +166,13 @@ func (l *liveReview) May(ctx context.Context, a v1alpha1.ReviewApprover) (bool, 
 	}
 	return asked.Status.Allowed, nil // also where it could not all be evaluated: unknown is not yes
 }
+
+// Underway is what was accepted in a namespace and is not carried out, of the given clusters of one Fleet, by name. It
+// takes the right to list Secrets.
+func Underway(ctx context.Context, reader client.Reader, namespace string, mirrors map[string]*v1alpha1.NutanixClusterSpec) (flow.Underway, error) {
+	all, err := records{reader: reader}.list(ctx, namespace)
+	if err != nil {
+		return flow.Underway{}, err
+	}
+	return (&scene{mirrors: mirrors, records: all}).underway(), nil
+}

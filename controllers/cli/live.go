@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/controllers"
 	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/controllers/kube"
 )
@@ -94,6 +95,25 @@ func lookAtFleet(ctx context.Context, c client.Client, name string, s *flow.Scen
 	for i := range fleets.Items {
 		s.Mirrored.Fleets[fleets.Items[i].Name] = fleets.Items[i].DeletionTimestamp.IsZero()
 	}
+	return lookUnderway(ctx, c, s)
+}
+
+// lookUnderway reads what counts towards the limits beside new plans. Who may not read that goes on without.
+func lookUnderway(ctx context.Context, c client.Client, s *flow.Scene) error {
+	own := map[string]*v1alpha1.NutanixClusterSpec{}
+	for name, mirror := range s.Mirrors {
+		if mirror.Annotations[v1alpha1.FleetAnnotation] == s.Fleet.Name {
+			own[name] = mirror
+		}
+	}
+	known, err := controllers.Underway(ctx, c, s.Namespace, own)
+	switch {
+	case apierrors.IsForbidden(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.Underway = func(context.Context) (flow.Underway, error) { return known, nil }
 	return nil
 }
 

@@ -97,7 +97,7 @@ func TestPlanLiveRefuses(t *testing.T) {
 	m.apply(t, dir)
 
 	replace(t, "10.20.0.11", "10.20.0.99", repo, "fleet/clusters/edge-01.yaml")
-	expect(t, m.command(t, "plan", dir), 3, "held: edge-01 (Forbidden)", "endpoint is immutable")
+	expect(t, m.command(t, "plan", dir), 3, "refused: edge-01 (Forbidden)", "endpoint is immutable")
 	replace(t, "10.20.0.99", "10.20.0.11", repo, "fleet/clusters/edge-01.yaml")
 
 	// A cluster under a new name while the old one lives.

@@ -40,8 +40,8 @@ files now: live objects are read, changes are tried as server-side dry runs with
 code says which machines would be re-created. Clusters are planned whose files are not what was accepted; with --all every
 one, which shows as well what a new version of Refract or another hand changes. Then the limits decide, those of --fleet or
 else the defaults. With --fleet, clusters of that Fleet whose files are not below PATH are planned as removed. With --base,
-what that revision asks for already is marked as pending. Nothing is written. What is unfinished or approved in the Fleet
-is not counted.
+what that revision asks for already is marked as pending. Nothing is written. What is unfinished in the Fleet counts
+towards its limits where you may list its Secrets; approvals are not looked at.
 
 Beside the plan stands what the operator saw last in Prism Central: how much is free, virtual machines that differ,
 findings of the last preflight, and what could not be read. It changes no exit code.

@@ -108,7 +108,7 @@ func (r *review) underway(ctx context.Context, in *plan.GateInput) error {
 	}
 	if r.scene.Underway == nil {
 		if r.scene.Fleet != nil && slices.ContainsFunc(r.clusters, func(c *reviewed) bool { return c.Plan.Recreated()+c.Plan.Removed() > 0 }) {
-			r.note("Only the operator knows what is accepted and not carried out, which counts towards the limits as well, and what is approved.")
+			r.note("What is accepted and not carried out counts towards the limits as well, and is not known here.")
 		}
 		return nil
 	}

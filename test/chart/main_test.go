@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	ctx := context.Background()
-	here, err = world.Start(ctx, world.Options{Out: os.Stderr, ProviderCRDs: true})
+	here, err = world.Start(ctx, world.Options{Out: os.Stderr, ProviderCRDs: true, AuditPolicy: true})
 	if err != nil {
 		return 1, err
 	}

@@ -3,8 +3,6 @@ package chart
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -129,18 +127,7 @@ func TestPlannerPlans(t *testing.T) {
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	bind(t, namespace, "exact-planner", "refract-planner")
 	files := t.TempDir()
-	// Without pools: the selector of a MachineDeployment is set by Cluster API's webhook, which does not run here.
-	cluster := rig.Cluster{Name: "edge-01", Endpoint: "10.20.0.10", ControlPlanes: 1}.File()
-	spec, rest, _ := strings.Cut(cluster, "  nodePools:\n")
-	_, rest, _ = strings.Cut(rest, "  machineDefaults:")
-	for name, text := range map[string]string{
-		"account.yaml": rig.Account("pc-east", "pc-east.example.com"), "profile.yaml": rig.Profile("1.0.0", "v1.33.4"),
-		"edge-01.yaml": spec + "  machineDefaults:" + rest,
-	} {
-		if err := os.WriteFile(filepath.Join(files, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeFleet(t, files, rig.Cluster{Name: "edge-01", Endpoint: "10.20.0.10", ControlPlanes: 1})
 	var out, errs bytes.Buffer
 	args := []string{"plan", files, "--live", "--namespace", namespace, "--kubeconfig", as(t, "exact-planner")}
 	if code := cli.Main(t.Context(), args, strings.NewReader(""), &out, &errs); code != 1 {
