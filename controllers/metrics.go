@@ -28,7 +28,7 @@ type metrics struct {
 	apiRequests, webhooks          *prometheus.CounterVec
 	apiSeconds                     *prometheus.HistogramVec
 
-	reviewRequests, reviewPosted *prometheus.CounterVec
+	reviewRequests *prometheus.CounterVec
 
 	mu     sync.Mutex
 	fleets map[client.ObjectKey]fleetTimes
@@ -49,7 +49,7 @@ func newMetrics(now func() time.Time, version string) *metrics {
 		repairs: repaired.counter(), prismRequests: prismRequests.counter(), prismSeconds: prismSeconds.histogram(),
 		gitOperations: gitOperations.counter(), gitReceived: gitReceived.counter(), gitSeconds: gitSeconds.histogram(),
 		apiRequests: apiRequests.counter(), apiSeconds: apiSeconds.histogram(), webhooks: webhookRequests.counter(),
-		reviewRequests: reviewRequests.counter(), reviewPosted: reviewPosted.counter(),
+		reviewRequests: reviewRequests.counter(),
 	}
 }
 
@@ -64,7 +64,7 @@ func (m *metrics) register(to prometheus.Registerer) (func(), error) {
 }
 
 func (m *metrics) vectors() []prometheus.Collector {
-	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds, m.webhooks, m.reviewRequests, m.reviewPosted}
+	return []prometheus.Collector{m.predicted, m.observed, m.corrected, m.repairs, m.prismRequests, m.prismSeconds, m.gitOperations, m.gitReceived, m.gitSeconds, m.apiRequests, m.apiSeconds, m.webhooks, m.reviewRequests}
 }
 
 // Describe implements prometheus.Collector.

@@ -80,7 +80,6 @@ var (
 	webhookRequests = metric{name: "refract_webhook_requests_total", kind: counter, labels: []string{"result"}, help: "Calls of Git servers, by what came of them: accepted, ignored (signed, but about nothing that a Fleet reads), replayed, unsigned, unknown (no Fleet takes calls there), oversized, method, path, broken or busy."}
 
 	reviewRequests = metric{name: "refract_review_requests_total", kind: counter, labels: with("method", "result"), help: "Requests to the forge of a Fleet's pull requests, by HTTP method and what came of them: success, or in a word why not."}
-	reviewPosted   = metric{name: "refract_review_posts_total", kind: counter, labels: object, help: "Comments and commit statuses that were handed to the forge of a Fleet because they differ from the last ones."}
 	reviewOpen     = metric{name: "refract_review_open_pull_requests", kind: gauge, labels: object, help: "Open pull requests onto the branch of a Fleet, as the forge listed them last."}
 	reviewLooked   = metric{name: "refract_review_looked_timestamp_seconds", kind: gauge, labels: object, help: "When all open pull requests of a Fleet were last looked at with success, and said what their merge would do."}
 	reviewTold     = metric{name: "refract_review_posted_timestamp_seconds", kind: gauge, labels: object, help: "When a comment or commit status was last handed to the forge of a Fleet by this process; absent before the first."}
@@ -97,7 +96,7 @@ func catalog() []metric {
 		clusterInfo, clusterPhase, clusterHeld, machinesDesired, machinesThere, machinesNew, machinesDifference, clusterProgress, clusterDrift, clusterContest,
 		clusterMachineDrift, clusterPreflight, prismInventory, prismUnknown, repaired, prismRequests, prismSeconds,
 		predicted, observed, corrected, gitOperations, gitReceived, gitSeconds, apiRequests, apiSeconds, webhookRequests,
-		reviewRequests, reviewPosted, reviewOpen, reviewLooked, reviewTold,
+		reviewRequests, reviewOpen, reviewLooked, reviewTold,
 	}
 	slices.SortFunc(all, func(a, b metric) int { return cmp.Compare(a.name, b.name) })
 	return all

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/controllers/review"
@@ -30,7 +29,6 @@ func (m *metrics) reviewed(fleet client.ObjectKey, out review.Outcome, err error
 	}
 	if out.Posted > 0 {
 		t.told = m.now()
-		m.reviewPosted.WithLabelValues(fleet.Namespace, fleet.Name).Add(float64(out.Posted))
 	}
 	m.looks[fleet] = t
 }
@@ -57,9 +55,7 @@ func (m *metrics) forgetReview(fleet client.ObjectKey) {
 	m.mu.Lock()
 	delete(m.looks, fleet)
 	m.mu.Unlock()
-	for _, v := range []*prometheus.CounterVec{m.reviewRequests, m.reviewPosted} {
-		v.DeletePartialMatch(of(fleet))
-	}
+	m.reviewRequests.DeletePartialMatch(of(fleet))
 }
 
 // forge is told of the requests to a Fleet's forge.
