@@ -74,15 +74,24 @@ func elementsOf(a *v1alpha1.CloudAccount, objects []*unstructured.Unstructured) 
 	for _, e := range a.Status.Elements {
 		i.Elements = append(i.Elements, site.Element{ExtID: e.Name, Name: e.Name, Available: e.Available})
 	}
-	for _, o := range objects {
-		for _, path := range [][]string{{"spec", "template", "spec", "cluster"}, {"spec", "prismElementCluster"}} {
-			named, _, _ := unstructured.NestedFieldNoCopy(o.Object, path...)
-			if id := site.ReadID(named); id.UUID != "" && len(i.FindElements(id)) == 0 {
-				i.Elements = append(i.Elements, site.Element{ExtID: strings.ToLower(id.UUID), Name: id.UUID})
-			}
+	for _, id := range elementsNamed(objects) {
+		if id.UUID != "" && len(i.FindElements(id)) == 0 {
+			i.Elements = append(i.Elements, site.Element{ExtID: strings.ToLower(id.UUID), Name: id.UUID})
 		}
 	}
 	return i
+}
+
+// elementsNamed are the Prism Elements that templates and failure domains name.
+func elementsNamed(objects []*unstructured.Unstructured) []site.ID {
+	var all []site.ID
+	for _, o := range objects {
+		for _, path := range [][]string{{"spec", "template", "spec", "cluster"}, {"spec", "prismElementCluster"}} {
+			named, _, _ := unstructured.NestedFieldNoCopy(o.Object, path...)
+			all = append(all, site.ReadID(named))
+		}
+	}
+	return all
 }
 
 // operatorKnows is why nothing is known of a Prism Central but what a status tells.
