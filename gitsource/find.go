@@ -36,7 +36,7 @@ func openClone(dir string) (repo *git.Repository, top string, err error) {
 	}
 	files := osfs.New(dot)
 	// That of a linked worktree.
-	if common, err := os.ReadFile(filepath.Join(dot, "commondir")); err == nil { //nolint:gosec // the user's own clone
+	if common, readErr := os.ReadFile(filepath.Join(dot, "commondir")); readErr == nil { //nolint:gosec // the user's own clone
 		files = dotgit.NewRepositoryFilesystem(files, osfs.New(relativeTo(dot, string(common))))
 	}
 	repo, err = git.Open(cloneStorage{filesystem.NewStorage(files, cache.NewObjectLRUDefault())}, nil)
