@@ -74,7 +74,24 @@ func (l *life) run(name string, kept, vms int, change func()) {
 		if have := survivors(before, l.Machines("edge-01")); have != kept {
 			t.Errorf("%d of %d machines survived, want %d", have, len(before), kept)
 		}
+		l.outcome(hash, int32(len(before)-kept))
 		l.vms(vms)
+	})
+}
+
+// outcome waits until cluster and Fleet say that so many machines went, and that this is what was predicted.
+func (l *life) outcome(hash string, gone int32) {
+	l.T.Helper()
+	l.Within(time.Minute, fmt.Sprintf("%d machines went as predicted", gone), func() error {
+		for of, o := range map[string]*v1alpha1.MachineOutcome{"cluster": l.Cluster("edge-01").Status.Outcome, "Fleet": l.Fleet("production").Status.Outcome} {
+			switch {
+			case o == nil || !o.CarriedOut || !strings.HasSuffix(o.Revision, hash):
+				return fmt.Errorf("the %s says %+v", of, o)
+			case o.Recreated+o.Removed != gone, o.PredictedRecreated != o.Recreated, o.PredictedRemoved != o.Removed, o.Difference != 0:
+				return fmt.Errorf("the %s says %+v", of, o)
+			}
+		}
+		return nil
 	})
 }
 

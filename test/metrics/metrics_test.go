@@ -69,6 +69,7 @@ func TestOneNight(t *testing.T) {
 	s.Change("one worker less", edge)
 	p.becomes("one is predicted to go", "refract_cluster_machines_predicted_total", mine("night-1", labels{"change": "removed"}), is(1))
 	p.becomes("and none to be re-created", "refract_cluster_machines_predicted_total", mine("night-1", labels{"change": "recreated"}), is(0))
+	p.becomes("and none went that was not", "refract_cluster_machines_difference", mine("night-1", nil), is(0))
 	p.becomes("one worker is wanted", "refract_cluster_machines_desired", mine("night-1", labels{"role": "worker"}), is(1))
 
 	// A plan waits.
