@@ -155,6 +155,9 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 			return errBase
 		}
 		one.proposal, err = Predict(in, r.scene.inputs(*one.base))
+		if one.Decision = immutable(one); err == nil && one.Decision != nil {
+			return nil
+		}
 	default:
 		one.proposal, err = Propose(ctx, in, nil, "", plan.Options{})
 		one.proposal.Plan.Predicted = true // nothing was asked, so all of it is
@@ -163,6 +166,19 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 		one.Plan = one.proposal.Plan
 	}
 	return err
+}
+
+// immutable holds a cluster whose files change what the API server lets nobody change; where the plan says so already, in
+// better words, it is nil.
+func immutable(one *reviewed) *plan.Decision {
+	if !one.proposal.Plan.Approvable() {
+		return nil
+	}
+	err := fleet.Immutable(*one.declared, *one.base)
+	if err == nil {
+		return nil
+	}
+	return &plan.Decision{Reason: v1alpha1.ForbiddenReason, Message: "refused: " + err.Error()}
 }
 
 // was is what a living cluster was rendered from last: base's files where they are that, since they have lines.

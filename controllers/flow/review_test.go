@@ -144,6 +144,11 @@ func TestReviewPredicted(t *testing.T) {
 			reason: "the control plane alone rolls", head: func(t *testing.T, f files) { t.Helper(); f.in(t, "edge-01.yaml", "memory: 4Gi", "memory: 8Gi") },
 			want: "edge-01 Rollout recreated=3 removed=0",
 		},
+		"ObjectName": {
+			reason: "the API server lets nobody change it, and no plan gets as far as that",
+			base:   onePool(pool + "      objectName: workers-before\n"), head: onePool(pool + "      objectName: workers-now\n"),
+			want: "edge-01 None recreated=0 removed=0 held:Forbidden",
+		},
 		"Endpoint": {
 			reason: "machines would lose their API server", head: func(t *testing.T, f files) { t.Helper(); f.in(t, "edge-01.yaml", "10.20.0.11", "10.20.0.99") },
 			want: "edge-01 Forbidden recreated=3 removed=0 held:Forbidden",

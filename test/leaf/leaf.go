@@ -132,33 +132,39 @@ func leaves(t reflect.Type, path string, out map[string]bool) {
 func (f File) Edits(values func(leaf string, now any) []any) ([]Edit, error) {
 	declared := Declared()
 	var out []Edit
-	var wrong error
 	for n, doc := range f.docs {
 		prefix, ours := prefixes[fmt.Sprint(doc["kind"])]
 		if !ours {
 			continue
 		}
-		add := func(e Edit) {
-			text, err := f.with(n, Replace(doc, e.Path, e.Value, e.Gone))
-			if err != nil {
-				wrong = err
-			}
-			e.Text = text
-			out = append(out, e)
-		}
 		walk([]string{"spec"}, doc["spec"], func(path []string, v any) {
 			at, scalar := leafOf(prefix, path, v, declared)
 			if scalar {
-				for _, value := range values(at, v) {
-					if !reflect.DeepEqual(value, v) {
-						add(Edit{Leaf: at, Doc: n, Path: path, Value: value})
-					}
-				}
+				out = append(out, changed(Edit{Leaf: at, Doc: n, Path: path}, v, values(at, v))...)
 			}
-			add(Edit{Leaf: at, Doc: n, Path: path, Gone: true})
+			out = append(out, Edit{Leaf: at, Doc: n, Path: path, Gone: true})
 		})
 	}
-	return few(out), wrong
+	out = few(out)
+	for i, e := range out {
+		var err error
+		if out[i].Text, err = f.with(e.Doc, Replace(f.docs[e.Doc], e.Path, e.Value, e.Gone)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// changed is an edit to each of the values that are not there already.
+func changed(e Edit, now any, values []any) []Edit {
+	var out []Edit
+	for _, value := range values {
+		if !reflect.DeepEqual(value, now) {
+			e.Value = value
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // leafOf is the field of the API that a value belongs to; scalar is false for a map or list of fields.

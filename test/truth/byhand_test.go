@@ -71,7 +71,7 @@ func (s *stage) with(t *testing.T, changes ...change) string {
 func (s *stage) apply(t *testing.T, name string, changes ...change) outcome {
 	t.Helper()
 	text := s.with(t, changes...)
-	actual, _ := s.run(t, scenario{name: name, text: text})
+	actual := s.run(t, scenario{name: name, text: text})
 	if actual.refused != "" {
 		s.back()
 		return actual
@@ -90,6 +90,7 @@ func expect(t *testing.T, actual outcome, owner string, recreated int) {
 }
 
 func twoChanges(t *testing.T, s *stage) {
+	t.Helper()
 	actual := s.apply(t, "two changes",
 		change{at(workers, "machine", "memory"), "6Gi"},
 		change{[]string{"spec", "controlPlane", "machine", "vcpuSockets"}, int64(4)},
@@ -102,6 +103,7 @@ func twoChanges(t *testing.T, s *stage) {
 
 // autoscaled has a fake autoscaler scale a pool before a change of it, and before one of something else.
 func autoscaled(t *testing.T, s *stage) {
+	t.Helper()
 	s.scale(t, "hand-burst", 2)
 	expect(t, s.apply(t, "something else", change{at(workers, "labels", "[node.cluster.x-k8s.io/row]"), "2"}), "MachineDeployment/hand-burst", 0)
 	expect(t, s.apply(t, "the pool", change{at(burst, "machine", "memory"), "6Gi"}), "MachineDeployment/hand-burst", 2)
@@ -134,6 +136,7 @@ func (s *stage) scale(t *testing.T, pool string, replicas int) {
 
 // halfWay changes a pool again while it rolls.
 func halfWay(t *testing.T, s *stage) {
+	t.Helper()
 	text := s.with(t, change{at(workers, "machine", "memory"), "8Gi"})
 	before := s.count().machines["MachineDeployment/hand-workers"]
 	if refused := s.decided(s.Push("the first change", s.tree(text))); refused != "" {
@@ -165,6 +168,7 @@ func (s *stage) edit(t *testing.T, pool string) {
 
 // editedTemplate puts a template back that somebody edited, in the commit of something else: no machine moves.
 func editedTemplate(t *testing.T, s *stage) {
+	t.Helper()
 	s.apply(t, "drift is only reported", change{[]string{"spec", "drift", "objects"}, "Report"})
 	s.edit(t, "hand-workers")
 	actual := s.apply(t, "something else", change{at(burst, "labels", "[node.cluster.x-k8s.io/row]"), "3"})
@@ -173,6 +177,7 @@ func editedTemplate(t *testing.T, s *stage) {
 
 // editedTemplateOfPool changes a pool whose template somebody edited.
 func editedTemplateOfPool(t *testing.T, s *stage) {
+	t.Helper()
 	s.edit(t, "hand-workers")
 	expect(t, s.apply(t, "the same pool", change{at(workers, "machine", "systemDisk"), "45Gi"}), "MachineDeployment/hand-workers", 1)
 	s.apply(t, "drift is corrected", change{[]string{"spec", "drift", "objects"}, "Correct"})
@@ -180,6 +185,7 @@ func editedTemplateOfPool(t *testing.T, s *stage) {
 
 // paused changes a pool while Cluster API is paused; machines move when it goes on.
 func paused(t *testing.T, s *stage) {
+	t.Helper()
 	text := s.with(t, change{[]string{"spec", "paused"}, true})
 	s.run(t, scenario{name: "pause", text: text, still: true})
 	s.keep(text)
@@ -217,6 +223,7 @@ func paused(t *testing.T, s *stage) {
 
 // onePoolForAnother removes a pool and adds one in the same commit.
 func onePoolForAnother(t *testing.T, s *stage) {
+	t.Helper()
 	extra := map[string]any{
 		"name": "extra", "replicas": int64(1),
 		"machine": map[string]any{"vcpuSockets": int64(2), "memory": "4Gi", "systemDisk": "40Gi"},
@@ -229,6 +236,7 @@ func onePoolForAnother(t *testing.T, s *stage) {
 
 // evenControlPlane is refused, and nothing moves.
 func evenControlPlane(t *testing.T, s *stage) {
+	t.Helper()
 	if actual := s.apply(t, "two control planes", change{[]string{"spec", "controlPlane", "replicas"}, int64(2)}); actual.refused == "" {
 		t.Error("it was not refused")
 	}

@@ -29,7 +29,7 @@ const patience = 5 * time.Minute
 const share = 10
 
 // seed chooses them and their order; REFRACT_TRUTH_SEED says which.
-var seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+var seed = uint64(time.Now().UnixNano())
 
 func full() bool { return os.Getenv("REFRACT_TRUTH") == "full" }
 
@@ -53,9 +53,9 @@ func TestMain(m *testing.M) {
 func random(shape string) *rand.Rand {
 	var second uint64
 	for _, r := range shape {
-		second = second*31 + uint64(r) //nolint:gosec // letters
+		second = second*31 + uint64(r)
 	}
-	return rand.New(rand.NewPCG(seed, second)) //nolint:gosec // not for secrets
+	return rand.New(rand.NewPCG(seed, second))
 }
 
 // ids are the UUIDs of what the files name so.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/api/errors"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -117,7 +117,7 @@ func (s *stage) try(ctx context.Context, c, mirror *v1alpha1.NutanixClusterSpec)
 	trial := mirror.DeepCopy()
 	trial.Spec = *c.Spec.DeepCopy()
 	err := s.Client.Update(ctx, trial, client.DryRunAll)
-	if errors.IsConflict(err) {
+	if apierrors.IsConflict(err) {
 		return nil
 	}
 	return err
