@@ -96,7 +96,7 @@ func reportSite(a *v1alpha1.CloudAccount, known sight) {
 
 func unknownOf(i *site.Inventory) []v1alpha1.UnknownPart {
 	var all []v1alpha1.UnknownPart
-	for part, reason := range i.Unknown {
+	for part, reason := range i.Missing() {
 		all = append(all, v1alpha1.UnknownPart{Part: string(part), Reason: reason})
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.UnknownPart) int { return strings.Compare(a.Part, b.Part) })
@@ -116,7 +116,7 @@ func elementsOf(i *site.Inventory) []v1alpha1.ElementStatus {
 		if i.Knows(site.PartVMs) {
 			s.VMs, s.VCPUs = &vms, &vcpus
 		}
-		if i.Knows(site.PartHosts) {
+		if _, lacks := i.Lacks(site.PartHosts, e); !lacks {
 			reportHosts(&s, e.Hosts)
 			if i.Knows(site.PartVMs) {
 				s.FreeMemory = gibibytes(max(0, s.Memory.Value()-used))
@@ -126,7 +126,7 @@ func elementsOf(i *site.Inventory) []v1alpha1.ElementStatus {
 			n := int32(min(spare.VCPUs, math.MaxInt32)) //nolint:gosec // bounded
 			s.SpareVCPUs, s.SpareMemory = &n, gibibytes(spare.MemoryBytes)
 		}
-		if i.Knows(site.PartStorage) && e.StorageBytes != nil {
+		if _, lacks := i.Lacks(site.PartStorage, e); !lacks && e.StorageBytes != nil {
 			s.Storage = gibibytes(*e.StorageBytes)
 			if e.FreeStorageBytes != nil {
 				step := max(1<<30, *e.StorageBytes/100)

@@ -262,7 +262,7 @@ func (v *visit) look(ctx context.Context) bool {
 		return false
 	}
 	v.note(func(s *sight) { s.inventory, s.gone, s.lost = inventory, nil, lost })
-	return proved && len(inventory.Unknown) == 0
+	return proved && len(inventory.Missing()) == 0
 }
 
 // prove opens a door with new credentials and goes on with the old ones until the new ones are proved.

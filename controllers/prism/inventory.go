@@ -3,26 +3,26 @@ package prism
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 
 	"github.com/refract-dev/refract/render/site"
 )
 
 // Inventory reads what Prism Central holds: pages of lists in a fixed order, and per Prism Element its hosts, GPUs and
-// storage; nothing per virtual machine. It is never nil. What could not be read is in Unknown with a reason for a
-// person. When nobody answers, or nobody may enter, the rest is not asked for: a wrong password sent often locks the
+// storage; nothing per virtual machine. It is never nil. What could not be read is in Unknown, its own or
+// that of a Prism Element, with a reason for a person. When nobody answers, or nobody may enter, the rest is not asked for: a wrong password sent often locks the
 // user.
 func (d *Door) Inventory(ctx context.Context) *site.Inventory {
-	r := &reading{door: d, found: &site.Inventory{At: d.gate.options.Clock(), Unknown: map[site.Part]string{}}}
+	r := &reading{door: d, found: &site.Inventory{At: d.gate.options.Clock(), Unknown: map[site.Part]string{}}, mute: map[string]error{}}
 	for _, step := range []struct {
 		part site.Part
 		read func(context.Context) error
 	}{
 		{site.PartVersion, r.version},
 		{site.PartElements, r.elements},
-		{site.PartHosts, r.eachElement(r.hosts)},
-		{site.PartStorage, r.eachElement(r.storage)},
-		{site.PartGPUs, r.eachElement(r.gpus)},
+		{site.PartHosts, r.eachElement(site.PartHosts, r.hosts)},
+		{site.PartStorage, r.eachElement(site.PartStorage, r.storage)},
+		{site.PartGPUs, r.eachElement(site.PartGPUs, r.gpus)},
 		{site.PartSubnets, r.subnets},
 		{site.PartImages, r.images},
 		{site.PartContainers, r.containers},
@@ -43,6 +43,10 @@ type reading struct {
 	// silent counts the parts that nobody answered for; hopeless is why the rest is not asked for.
 	silent   int
 	hopeless error
+	// mute are the Prism Elements that Prism Central gave no answer for, by ExtID, with what was asked first.
+	mute map[string]error
+	// deaf is the last of these.
+	deaf error
 }
 
 // maxSilent is how many parts may go without an answer before the rest is given up. One may be one hung service.
@@ -53,17 +57,26 @@ func (r *reading) unlessHopeless(ctx context.Context, read func(context.Context)
 		return r.hopeless
 	}
 	err := read(ctx)
-	switch reason := reasonOf(err); {
+	switch {
 	case err == nil:
-	case ctx.Err() != nil, reason == AuthenticationFailed, reason == UntrustedCertificate, reason == NameNotFound, reason == Throttled:
+	case dooms(ctx, err):
 		r.hopeless = err
-	case reason == Unreachable && !answered(err):
+	case unheard(err):
 		if r.silent++; r.silent >= maxSilent {
 			r.hopeless = err
 		}
 	}
 	return err
 }
+
+// dooms says that whatever is asked next fails likewise.
+func dooms(ctx context.Context, err error) bool {
+	hopeless := []Reason{AuthenticationFailed, UntrustedCertificate, NameNotFound, Throttled}
+	return ctx.Err() != nil || slices.Contains(hopeless, reasonOf(err))
+}
+
+// unheard says that nobody answered.
+func unheard(err error) bool { return reasonOf(err) == Unreachable && !answered(err) }
 
 func (r *reading) note(part site.Part, err error) {
 	if err != nil {
@@ -84,23 +97,43 @@ func (r *reading) version(ctx context.Context) (err error) {
 	return err
 }
 
-// eachElement reads a part of each Prism Element. One that fails makes the part unknown, the others are still read.
-func (r *reading) eachElement(read func(context.Context, *site.Element) error) func(context.Context) error {
+// eachElement reads a part of each Prism Element. What fails is unknown of that one alone, and one that Prism Central
+// gives no answer for is not asked about again. When several are such, the service itself is taken to be gone.
+func (r *reading) eachElement(part site.Part, read func(context.Context, *site.Element) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if !r.found.Knows(site.PartElements) {
 			return &Error{Reason: Misbehaving, Message: "the Prism Elements are not known"}
 		}
-		var first error
 		for i := range r.found.Elements {
-			element := &r.found.Elements[i]
-			err := read(ctx, element)
-			if err != nil && first == nil {
-				first = fmt.Errorf("Prism Element %s: %w", element.Name, err) //nolint:staticcheck // A name.
-			}
-			if err != nil && !answered(err) {
-				break
+			e := &r.found.Elements[i]
+			if err := r.ofElement(ctx, e, read); err != nil {
+				if e.Unknown == nil {
+					e.Unknown = map[site.Part]string{}
+				}
+				e.Unknown[part] = r.door.gate.explain(err)
 			}
 		}
-		return first
+		return nil
 	}
+}
+
+func (r *reading) ofElement(ctx context.Context, e *site.Element, read func(context.Context, *site.Element) error) error {
+	if r.hopeless != nil {
+		return r.hopeless
+	}
+	if err := r.mute[e.ExtID]; err != nil {
+		return err
+	}
+	if len(r.mute) >= maxSilent {
+		return r.deaf
+	}
+	err := read(ctx, e)
+	switch {
+	case err == nil:
+	case dooms(ctx, err):
+		r.hopeless = err
+	case unheard(err):
+		r.mute[e.ExtID], r.deaf = err, err
+	}
+	return err
 }

@@ -80,11 +80,11 @@ func (x index) containerName(extID string) string {
 
 // profiles are the names of GPU profiles with a device id, on the VM's Prism Element.
 func (c *comparison) profiles(device int64) []string {
-	if !c.Site.Knows(site.PartGPUs) {
-		return nil
-	}
 	var out []string
 	for _, e := range c.Site.Elements {
+		if _, lacks := c.Site.Lacks(site.PartGPUs, e); lacks {
+			continue
+		}
 		for _, p := range e.GPUs {
 			if e.ExtID == c.vm.Element && p.DeviceID == device {
 				out = append(out, p.Name)

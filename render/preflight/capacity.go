@@ -43,7 +43,7 @@ func sum(all []demand) size {
 // hosts checks CPU and memory of a Prism Element.
 func (c *checks) hosts(e site.Element, here []demand) {
 	field := here[0].group.sizeField()
-	if !c.knows(site.PartHosts, CheckMemory, Capacity, field) || !c.knows(site.PartVMs, CheckMemory, Capacity, field) {
+	if !c.knowsOf(e, site.PartHosts, CheckMemory, Capacity, field) || !c.knows(site.PartVMs, CheckMemory, Capacity, field) {
 		return
 	}
 	free, oneLost, why := Free(c.Site, e)
@@ -89,7 +89,7 @@ func (c *checks) fits(e site.Element, here []demand) {
 // storage compares disks at their full size with the free physical storage.
 func (c *checks) storage(e site.Element, here []demand) {
 	field := here[0].group.sizeField()
-	if !c.knows(site.PartStorage, CheckStorage, Capacity, field) {
+	if !c.knowsOf(e, site.PartStorage, CheckStorage, Capacity, field) {
 		return
 	}
 	if e.FreeStorageBytes == nil {
@@ -129,13 +129,13 @@ func (c *checks) addresses(coming []demand) {
 
 // freeGPUs checks that enough GPUs can be given to machines that come.
 func (c *checks) freeGPUs(coming []demand) {
-	if !c.Site.Knows(site.PartGPUs) {
-		return // said by the check that they exist
-	}
 	type kind struct{ element, gpu string }
 	need, first := map[kind]int{}, map[kind]int{}
 	var order []kind
 	for n, d := range coming {
+		if _, lacks := c.Site.Lacks(site.PartGPUs, d.element); lacks {
+			continue // said by the check that they exist
+		}
 		for _, w := range d.group.spec.GPUs {
 			k := kind{d.element.ExtID, wish(w)}
 			if need[k] == 0 {

@@ -264,6 +264,19 @@ func TestRoomEnough(t *testing.T) {
 	}
 }
 
+// What is unknown of one Prism Element leaves the checks of another as they are.
+func TestUnknownElsewhere(t *testing.T) {
+	for _, part := range []site.Part{site.PartHosts, site.PartStorage, site.PartGPUs} {
+		if got := check(t, func(w *world) { w.gpu("Tesla T4"); w.lacks(1, part) }); len(got) != 0 {
+			t.Errorf("%s of PE-2: %+v", part, got)
+		}
+		got := check(t, func(w *world) { w.gpu("Tesla T4"); w.lacks(1, part); w.load(41, 4) })
+		if len(got) != 1 || got[0].Verdict != preflight.Short || got[0].Check != preflight.CheckMemory {
+			t.Errorf("%s of PE-2: memory of PE-1 is short: %+v", part, got)
+		}
+	}
+}
+
 // A host in maintenance takes nothing, and is not the one that may be lost.
 func TestMaintenance(t *testing.T) {
 	shrink := func(w *world, hosts ...site.Host) { w.site().Elements[0].Hosts = hosts }

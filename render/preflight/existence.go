@@ -132,7 +132,7 @@ func (c *checks) containers(g group, e site.Element) {
 func (c *checks) gpus(g group, e site.Element) {
 	for i, w := range g.spec.GPUs {
 		field := g.gpuField(i)
-		if !c.knows(site.PartGPUs, CheckGPU, Existence, field) {
+		if !c.knowsOf(e, site.PartGPUs, CheckGPU, Existence, field) {
 			return
 		}
 		if len(profiles(e, w)) > 0 {

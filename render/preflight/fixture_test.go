@@ -28,6 +28,18 @@ func (w *world) add(vm site.VM)                         { w.in.Site.VMs = append
 
 func (w *world) unknown(part site.Part) { w.in.Site.Unknown = map[site.Part]string{part: "HTTP 500"} }
 
+// lacks makes a part of one Prism Element unknown, and empty.
+func (w *world) lacks(element int, part site.Part) {
+	e := &w.site().Elements[element]
+	e.Hosts, e.GPUs, e.FreeStorageBytes, e.Unknown = nil, nil, nil, map[site.Part]string{part: "HTTP 500"}
+	if part != site.PartHosts {
+		e.Hosts = w.site().Elements[1-element].Hosts
+	}
+	if part != site.PartStorage {
+		e.FreeStorageBytes = new(2000 * gib)
+	}
+}
+
 // machine is spec.template.spec of the template of both groups.
 func (w *world) machine(template int) map[string]any {
 	m, _, _ := unstructured.NestedFieldNoCopy(w.in.Objects[template].Object, "spec", "template", "spec")

@@ -99,10 +99,11 @@ func imagined(in Input) *site.Inventory {
 // Free is what running virtual machines leave of a Prism Element, with its biggest host lost if there are several. Hosts
 // in maintenance do not count. why says that it is not known.
 func Free(i *site.Inventory, e site.Element) (free Resources, oneHostLost bool, why string) {
-	for _, part := range []site.Part{site.PartHosts, site.PartVMs} {
-		if !i.Knows(part) {
-			return Resources{}, false, i.Unknown[part]
-		}
+	if why, lacks := i.Lacks(site.PartHosts, e); lacks {
+		return Resources{}, false, why
+	}
+	if !i.Knows(site.PartVMs) {
+		return Resources{}, false, i.Unknown[site.PartVMs]
 	}
 	hosts := working(e)
 	if len(hosts) == 0 {

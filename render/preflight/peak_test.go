@@ -91,6 +91,16 @@ func TestPeak(t *testing.T) {
 			func(w *world) []preflight.Input { w.unknown(site.PartHosts); return []preflight.Input{w.in} },
 			[]preflight.Room{unknown(12, 24, "HTTP 500")},
 		},
+		"ItsHostsUnknown": {
+			"nor of the one Prism Element whose hosts are not known",
+			func(w *world) []preflight.Input { w.lacks(0, site.PartHosts); return []preflight.Input{w.in} },
+			[]preflight.Room{unknown(12, 24, "HTTP 500")},
+		},
+		"OthersHostsUnknown": {
+			"what is unknown of another Prism Element takes nothing from what is known of this one",
+			func(w *world) []preflight.Input { w.lacks(1, site.PartHosts); return []preflight.Input{w.in} },
+			[]preflight.Room{known("PE-1", 12, 24, "edge-01")},
+		},
 		"BlindRoll": {
 			"without VMs the objects before tell how much the two that are replaced grow, beside the one that surges",
 			func(w *world) []preflight.Input {

@@ -167,3 +167,13 @@ func (c *checks) knows(part site.Part, check string, class Class, field string) 
 	c.unknown(check, class, field, fmt.Sprintf("not checked, since Prism Central did not tell its %s: %s", part, c.Site.Unknown[part]))
 	return false
 }
+
+// knowsOf says whether a part was read of a Prism Element, and says so if it was not.
+func (c *checks) knowsOf(e site.Element, part site.Part, check string, class Class, field string) bool {
+	why, lacks := e.Unknown[part]
+	if !lacks {
+		return c.knows(part, check, class, field)
+	}
+	c.unknown(check, class, field, fmt.Sprintf("not checked, since Prism Central did not tell the %s of Prism Element %s: %s", part, e.Name, why))
+	return false
+}

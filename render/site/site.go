@@ -1,11 +1,13 @@
 // Package site is what one Prism Central holds, as values: controllers/prism reads it, render/preflight asks it whether
 // machines can come up, render/drift compares its virtual machines with the wanted ones.
 //
-// Unknown is not empty: what could not be read is named in [Inventory.Unknown], and what an API may leave out is a
+// Unknown is not empty: what could not be read is named in [Inventory.Unknown] and [Element.Unknown], and what an API may leave out is a
 // pointer that is nil.
 package site
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 )
@@ -61,7 +63,8 @@ type Inventory struct {
 	Categories []Category
 	Projects   []Project
 	VMs        []VM
-	// Unknown says of each part that could not be read, why. Nothing follows from such a part being empty.
+	// Unknown says of each part that could not be read, why. Nothing follows from such a part being empty. A part that
+	// some Prism Elements lack is in their own Unknown instead.
 	Unknown map[Part]string
 }
 
@@ -72,6 +75,35 @@ func (i *Inventory) Knows(p Part) bool {
 	}
 	_, unknown := i.Unknown[p]
 	return !unknown
+}
+
+// Lacks says whether a part of a Prism Element was not read, and why: PartHosts, PartStorage or PartGPUs. i is not nil.
+func (i *Inventory) Lacks(p Part, e Element) (why string, lacks bool) {
+	if why, lacks = i.Unknown[p]; lacks {
+		return why, true
+	}
+	why, lacks = e.Unknown[p]
+	return why, lacks
+}
+
+// Missing says of each part that could not be read, of all Prism Elements or of some, why. It is empty when all was read.
+func (i *Inventory) Missing() map[Part]string {
+	all := map[Part]string{}
+	others := map[Part]int{}
+	for _, e := range i.Elements {
+		for part, why := range e.Unknown {
+			if all[part] != "" {
+				others[part]++
+				continue
+			}
+			all[part] = "Prism Element " + e.Name + ": " + why
+		}
+	}
+	for part, n := range others {
+		all[part] += fmt.Sprintf(" (nor of %d more)", n)
+	}
+	maps.Copy(all, i.Unknown)
+	return all
 }
 
 // Element is a Prism Element (AHV cluster).
@@ -85,6 +117,8 @@ type Element struct {
 	GPUs      []GPUProfile
 	// StorageBytes and FreeStorageBytes are its physical storage; nil when not known.
 	StorageBytes, FreeStorageBytes *int64
+	// Unknown says of PartHosts, PartStorage and PartGPUs, where they could not be read of this Prism Element, why.
+	Unknown map[Part]string
 }
 
 // Host of a Prism Element.
