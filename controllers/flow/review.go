@@ -154,8 +154,11 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 		if one.base.Err != nil {
 			return errBase
 		}
-		one.proposal, err = Predict(in, r.scene.inputs(*one.base))
-		if one.Decision = immutable(one); err == nil && one.Decision != nil {
+		if one.proposal, err = Predict(in, r.scene.inputs(*one.base)); err != nil {
+			return err
+		}
+		if one.Decision = immutable(one); one.Decision != nil {
+			one.Plan.Predicted = true
 			return nil
 		}
 	default:
