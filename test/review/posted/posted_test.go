@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -54,7 +55,11 @@ func newStage(t *testing.T, name string, change func(f *v1alpha1.Fleet)) *stage 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Scene = shared.NewSceneOver(t, name, git)
+	s.Scene = &rig.Scene{Package: &shared, T: t, Git: git, Namespace: name}
+	prism := shared.World.Prism
+	s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	s.Secret("git-credentials", map[string]string{"username": git.Username, "password": git.Password})
+	s.Secret("pc-east-credentials", map[string]string{"username": prism.Username, "password": prism.Password})
 	s.Secret("forge", map[string]string{"token": s.refract.Token})
 	s.main(map[string]string{
 		"fleet/account.yaml": rig.Account("pc-east", "pc-"+name+".example.com"), "fleet/profile.yaml": rig.Profile("1.0.0", "v1.33.4"),
