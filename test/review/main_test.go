@@ -6,6 +6,7 @@ package review
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,6 +40,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Tests mostly wait for machines and for Gitea.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		os.Exit(2)
+	}
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

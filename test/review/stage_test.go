@@ -2,6 +2,7 @@ package review
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -123,7 +124,9 @@ func (s *stage) launch(change func(*v1alpha1.Fleet)) {
 			change(f)
 		}
 	})
-	s.FleetHas(fleetName, v1alpha1.WebhookReadyCondition, metav1.ConditionTrue, "", time.Minute)
+	if s.Fleet(fleetName).Spec.Webhook != nil {
+		s.FleetHas(fleetName, v1alpha1.WebhookReadyCondition, metav1.ConditionTrue, "", time.Minute)
+	}
 	s.FleetHas(fleetName, v1alpha1.ReviewsPostedCondition, metav1.ConditionTrue, "", time.Minute)
 	s.post = newPost(s.T, "http://"+operator.address+"/hooks/"+s.Namespace+"/"+fleetName)
 	if _, err := s.repository.Hook(s.post.URL, hookToken, "json"); err != nil {
@@ -300,7 +303,7 @@ func newPost(t *testing.T, to string) *post {
 			return
 		}
 		c := call{header: r.Header.Clone(), body: body}
-		c.answer, err = p.send(r, c)
+		c.answer, err = p.send(r.Context(), c)
 		if err != nil {
 			c.answer = http.StatusBadGateway // Gitea notes it and goes on
 		}
@@ -313,8 +316,8 @@ func newPost(t *testing.T, to string) *post {
 	return p
 }
 
-func (p *post) send(r *http.Request, c call) (int, error) {
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.to, bytes.NewReader(c.body))
+func (p *post) send(ctx context.Context, c call) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(c.body))
 	if err != nil {
 		return 0, err
 	}
@@ -331,4 +334,13 @@ func (p *post) all() []call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.calls)
+}
+
+// count fails unless a cluster has so many machines.
+func (s *stage) count(cluster string, want int) error {
+	s.T.Helper()
+	if have := len(s.Machines(cluster)); have != want {
+		return fmt.Errorf("%d machines, want %d", have, want)
+	}
+	return nil
 }
