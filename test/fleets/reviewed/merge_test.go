@@ -3,6 +3,7 @@ package reviewed
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestEachWayOfMerging(t *testing.T) {
 			t.Parallel()
 			edge := fleets.Edge("edge-01")
 			d := newDesk(t, required, edge)
-			d.branch(more(&edge, "6Gi"))
+			d.branch(more(&edge))
 			shown := d.show()
 			commit := d.merged(way)
 			if tree := d.git("rev-parse", commit+":fleet"); tree != shown.Tree {
@@ -43,7 +44,7 @@ func TestNotReviewed(t *testing.T) {
 		t.Parallel()
 		edge := fleets.Edge("edge-01")
 		d := newDesk(t, required, edge)
-		d.branch(more(&edge, "6Gi"))
+		d.branch(more(&edge))
 		shown := d.plan()
 		d.merged("merge")
 		d.Refused(edge.Name, v1alpha1.ReviewRequiredReason, "Nobody reviewed this", "open a pull request", "refract approve cluster/edge-01")
@@ -55,7 +56,7 @@ func TestNotReviewed(t *testing.T) {
 		t.Parallel()
 		edge := fleets.Edge("edge-01")
 		d := newDesk(t, required, edge)
-		d.Commit("memory", more(&edge, "6Gi"))
+		d.Commit("memory", more(&edge))
 		held := d.Refused(edge.Name, v1alpha1.ReviewRequiredReason)
 		if err := d.Approve(held, held.Status.Plan.Digest); err != nil {
 			t.Fatal(err)
@@ -67,10 +68,10 @@ func TestNotReviewed(t *testing.T) {
 		t.Parallel()
 		edge, other := fleets.Edge("edge-01"), fleets.Edge("edge-02")
 		d := newDesk(t, required, edge, other)
-		d.branch(more(&edge, "6Gi"))
+		d.branch(more(&edge))
 		stale := d.show()
 		edit(d.Stage, func(f *v1alpha1.Fleet) { f.Spec.Review.Required = false })
-		next, err := d.Git.PushTo(t.Context(), "main", "main", "another", more(&other, "6Gi"))
+		next, err := d.Git.PushTo(t.Context(), "main", "main", "another", more(&other))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestApprovedInThePullRequest(t *testing.T) {
 		t.Parallel()
 		edge := fleets.Edge("edge-01")
 		d := newDesk(t, tight, edge)
-		d.branch(more(&edge, "6Gi"))
+		d.branch(more(&edge))
 		shown := d.show()
 		d.approve(shown)
 		d.merged("squash")
@@ -111,7 +112,7 @@ func TestApprovedInThePullRequest(t *testing.T) {
 			tight(f)
 			f.Spec.Interval.Duration = time.Second
 		}, edge)
-		d.branch(more(&edge, "6Gi"))
+		d.branch(more(&edge))
 		shown := d.show()
 		d.merged("merge")
 		d.Refused(edge.Name, v1alpha1.LimitExceededReason, "limit recreatedMachines of the Fleet is 0")
@@ -128,7 +129,7 @@ func TestApprovedInThePullRequest(t *testing.T) {
 		edge := fleets.Edge("edge-01")
 		d := newDesk(t, tight, edge)
 		before := edge
-		d.branch(more(&edge, "6Gi"))
+		d.branch(more(&edge))
 		shown := d.show()
 		d.approve(shown)
 		d.merged("merge")
@@ -163,10 +164,8 @@ func TestWorseThanShown(t *testing.T) {
 	t.Parallel()
 	edge, other := fleets.Edge("edge-01"), fleets.Edge("edge-02")
 	d := newDesk(t, func(f *v1alpha1.Fleet) { f.Spec.Review = &v1alpha1.Review{} }, edge, other)
-	files := more(&edge, "6Gi")
-	for name, content := range more(&other, "6Gi") {
-		files[name] = content
-	}
+	files := more(&edge)
+	maps.Copy(files, more(&other))
 	d.branch(files)
 	shown := d.plan()
 	// As if the pool had been empty when the pull request was planned.
@@ -236,7 +235,7 @@ func TestOperatorEnds(t *testing.T) {
 		tight(f)
 		f.Spec.Review.Required = true
 	}, edge)
-	d.branch(more(&edge, "6Gi"))
+	d.branch(more(&edge))
 	shown := d.show()
 	stop := func(meanwhile func()) {
 		t.Helper()

@@ -196,8 +196,8 @@ func (d desk) memory(name string) string {
 	return d.Cluster(name).Spec.NodePools[0].Machine.Memory.String()
 }
 
-// more asks for more memory for the workers of a cluster.
-func more(c *rig.Cluster, memory string) map[string]string {
-	c.WorkerMemory = memory
+// more asks for 6 GiB for the workers of a cluster, which have 4.
+func more(c *rig.Cluster) map[string]string {
+	c.WorkerMemory = "6Gi"
 	return map[string]string{fleets.File(*c): c.File()}
 }
