@@ -56,11 +56,22 @@ func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	before := a.DeepCopy()
 	err := r.reconcile(ctx, a)
 	a.Status.ObservedGeneration = a.Generation
-	result, err := conclude(a, err, "", fmt.Sprintf("the credentials are proved and distributed to %d clusters", a.Status.Clusters), min(accountInterval, r.sites.interval))
+	result, err := conclude(a, err, "", allProved(a), min(accountInterval, r.sites.interval))
 	if patchErr := applyWhole(ctx, r.Client, a, v1alpha1.CloudAccountKind, before.Status, a.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
 	return result, ignoreCanceled(ctx, err)
+}
+
+// allProved is what an account says when all is well. A certificate that nobody checks is said each time: the password goes
+// to whoever answers.
+func allProved(a *v1alpha1.CloudAccount) string {
+	message := fmt.Sprintf("the credentials are proved and distributed to %d clusters", a.Status.Clusters)
+	if a.Spec.Insecure {
+		message += "; warning: the certificate of Prism Central is not checked (spec.insecure), neither here nor in the clusters, so whoever is in between can read the password: " +
+			"name the certificate's authority in spec.trustBundleRef and take insecure away"
+	}
+	return message
 }
 
 func (r *AccountReconciler) reconcile(ctx context.Context, a *v1alpha1.CloudAccount) error {

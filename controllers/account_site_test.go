@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,5 +30,19 @@ func TestStatusOfOtherElements(t *testing.T) {
 	}
 	if got := a.Status.Unknown; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("unknown: %+v", got)
+	}
+}
+
+// TestInsecureWarns shows that an account says of itself that nobody checks Prism Central's certificate, and only then.
+func TestInsecureWarns(t *testing.T) {
+	for _, insecure := range []bool{true, false} {
+		a := &v1alpha1.CloudAccount{Spec: v1alpha1.CloudAccountSpec{Insecure: insecure}, Status: v1alpha1.CloudAccountStatus{Clusters: 3}}
+		message := allProved(a)
+		if !strings.HasPrefix(message, "the credentials are proved and distributed to 3 clusters") {
+			t.Errorf("insecure %t: %s", insecure, message)
+		}
+		if warns := strings.Contains(message, "certificate of Prism Central is not checked (spec.insecure)"); warns != insecure {
+			t.Errorf("insecure %t: %s", insecure, message)
+		}
 	}
 }

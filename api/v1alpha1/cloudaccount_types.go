@@ -25,7 +25,7 @@ type CloudAccountSpec struct {
 	// trustBundleRef names a ConfigMap or Secret whose key ca.crt holds the PEM bundle that signed Prism Central's certificate.
 	// +optional
 	TrustBundleRef *TrustBundleReference `json:"trustBundleRef,omitempty"`
-	// insecure turns TLS verification of Prism Central off.
+	// insecure turns TLS verification of Prism Central off, here and in the clusters; the Ready message then warns.
 	// +optional
 	Insecure bool `json:"insecure,omitempty"`
 }

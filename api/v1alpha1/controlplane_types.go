@@ -5,7 +5,7 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule="!has(self.rollout) || !has(self.rollout.maxSurge) || self.rollout.maxSurge != 0 || self.replicas >= 3",message="rollout.maxSurge 0 needs at least 3 replicas: removing the only machine first would lose the cluster"
 type ControlPlane struct {
 	// endpoint of the cluster. Immutable.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="endpoint is immutable: make a new cluster with the wanted endpoint and move the workloads"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="endpoint is immutable: make a new cluster with the wanted endpoint and move the workloads; if nothing of this one was made yet, commit, then kubectl delete nutanixclusterspec"
 	// +required
 	Endpoint Endpoint `json:"endpoint"`
 	// replicas: 1, 3 or 5.

@@ -79,7 +79,7 @@ func (g *gate) transport(e Endpoint) (*http.Transport, error) {
 		},
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, RootCAs: roots,
-			InsecureSkipVerify: e.Insecure, //nolint:gosec // The account's owner asked for it, and reads a warning.
+			InsecureSkipVerify: e.Insecure, //nolint:gosec // The account's owner asked for it, and its Ready message warns.
 		},
 		DialContext:            g.options.Dial,
 		MaxConnsPerHost:        g.options.Concurrent,

@@ -13,6 +13,10 @@ import (
 	"github.com/refract-dev/refract/render/site"
 )
 
+// moving is how another endpoint is taken.
+const moving = "An endpoint never changes in place: commit the other address, then run kubectl delete nutanixclusterspec edge-01, if there is one, in the Fleet's namespace; " +
+	"nothing of the cluster is there yet, and the Fleet makes it anew from its file"
+
 const osLayer = "spec.profiles[standard]: os.image of the layer of type OS"
 
 // one is the only finding that a change makes, without its class: Existence.
@@ -133,11 +137,11 @@ func TestExistenceFails(t *testing.T) {
 			func(w *world) {
 				w.add(site.VM{ExtID: "vm-9", Name: "printer", Element: "pe-1", NICs: []site.NIC{{Subnet: "net-101", IPs: []netip.Addr{at("10.20.0.10")}}}})
 			},
-			one{"Endpoint", "spec.controlPlane.endpoint.host", "10.20.0.10 is used by VM printer (vm-9): take another address"},
+			one{"Endpoint", "spec.controlPlane.endpoint.host", "10.20.0.10 is used by VM printer (vm-9): free it, or take another address. " + moving},
 		},
 		"EndpointInPool": {
 			func(w *world) { w.spec().ControlPlane.Endpoint.Host = "10.20.0.60" },
-			one{"Endpoint", "spec.controlPlane.endpoint.host", "10.20.0.60 is in an IP pool of subnet vlan-101, so another machine may be given it: take an address outside of the pools, or take it out of the pool"},
+			one{"Endpoint", "spec.controlPlane.endpoint.host", "10.20.0.60 is in an IP pool of subnet vlan-101, so another machine may be given it: take it out of the pool, or take an address outside of the pools. " + moving},
 		},
 		"ForeignVMs": {
 			func(w *world) {

@@ -27,7 +27,7 @@ func (c *checks) endpoint() {
 	for _, s := range c.Site.Subnets {
 		in := slices.ContainsFunc(s.Pools, func(r site.Range) bool { return r.Contains(address.Unmap()) })
 		if in && near.subnets[s.ExtID] {
-			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is in an IP pool of subnet %s, so another machine may be given it: take an address outside of the pools, or take it out of the pool", host, s.Name))
+			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is in an IP pool of subnet %s, so another machine may be given it: take it out of the pool, or take an address outside of the pools. %s", host, s.Name, c.moving()))
 		}
 	}
 	if !c.knows(site.PartVMs, CheckEndpoint, Existence, endpointField) {
@@ -38,9 +38,16 @@ func (c *checks) endpoint() {
 			return slices.Contains(n.IPs, address.Unmap()) && near.has(vm, n)
 		})
 		if has && !c.ours(vm) {
-			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is used by VM %s (%s): take another address", host, vm.Name, vm.ExtID))
+			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is used by VM %s (%s): free it, or take another address. %s", host, vm.Name, vm.ExtID, c.moving()))
 		}
 	}
+}
+
+// moving says how a cluster gets another endpoint of which nothing was made: what the API server holds of it keeps the
+// first one, and to delete that never deletes anything else.
+func (c *checks) moving() string {
+	return fmt.Sprintf("An endpoint never changes in place: commit the other address, then run kubectl delete nutanixclusterspec %s, if there is one, in the Fleet's namespace; "+
+		"nothing of the cluster is there yet, and the Fleet makes it anew from its file", c.Cluster.Name)
 }
 
 // neighbourhood of a control plane: subnets, Prism Elements and networks that are bound to none of them, by ExtID.

@@ -27,7 +27,7 @@ func TestAccountTells(t *testing.T) {
 	s.Push("a fleet", files)
 	s.Start(fleets.Production, nil)
 	s.Accepted(one)
-	a := accountSays(s, "pc-east", metav1.ConditionTrue, v1alpha1.SucceededReason)
+	a := accountSays(s, "pc-east", metav1.ConditionTrue, v1alpha1.SucceededReason, "the certificate of Prism Central is not checked (spec.insecure)")
 	if a.Status.PrismCentral != "7.5" || a.Status.Clusters != 1 || a.Status.InventoryAt == nil || len(a.Status.Unknown) > 0 ||
 		a.Status.Credentials == nil || a.Status.Credentials.Secret != "pc-east-credentials" {
 		t.Errorf("status is %+v", a.Status)

@@ -38,7 +38,7 @@ func controlPlaneRules() map[string]rule {
 	const (
 		memory = "memory is at least 2Gi (CAPX refuses less when it creates the machine)"
 		disk   = "systemDisk is at least 20Gi (CAPX refuses less when it creates the machine)"
-		fixed  = "endpoint is immutable: make a new cluster with the wanted endpoint and move the workloads"
+		fixed  = "endpoint is immutable: make a new cluster with the wanted endpoint and move the workloads; if nothing of this one was made yet, commit, then kubectl delete nutanixclusterspec"
 		surge  = "rollout.maxSurge 0 needs at least 3 replicas: removing the only machine first would lose the cluster"
 		host   = "spec/controlPlane/endpoint/host"
 		m      = "spec/controlPlane/machine/"
