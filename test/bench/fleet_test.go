@@ -42,8 +42,20 @@ func newHerd(t *testing.T, n int) (*herd, usage, time.Duration) {
 	return newHerdSeen(t, n, time.Minute)
 }
 
+// newHerdCalled is newHerd with a Fleet that is changed by what begin returns, which comes right before it is made.
+func newHerdCalled(t *testing.T, n int, begin func(*herd) func(*v1alpha1.Fleet)) *herd {
+	t.Helper()
+	h, _, _ := makeHerd(t, n, time.Minute, begin)
+	return h
+}
+
 // newHerdSeen is newHerd with an operator that reads Prism Central every so often.
 func newHerdSeen(t *testing.T, n int, every time.Duration) (*herd, usage, time.Duration) {
+	t.Helper()
+	return makeHerd(t, n, every, func(*herd) func(*v1alpha1.Fleet) { return func(*v1alpha1.Fleet) {} })
+}
+
+func makeHerd(t *testing.T, n int, every time.Duration, before func(*herd) func(*v1alpha1.Fleet)) (*herd, usage, time.Duration) {
 	t.Helper()
 	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack, every), listed: &atomic.Int64{}}
 	files := sharedFiles(pack.World.Prism.Host)
@@ -56,9 +68,11 @@ func newHerdSeen(t *testing.T, n int, every time.Duration) (*herd, usage, time.D
 	door := h.door()
 	t.Cleanup(h.clear)
 	h.empty = h.op.usage(t)
+	change := before(h)
 	begin := time.Now()
 	h.NewFleet(fleetName, func(f *v1alpha1.Fleet) {
 		f.Spec.Git.URL, f.Spec.Interval.Duration = door+"/fleet.git", 24*time.Hour
+		change(f)
 	})
 	h.applied()
 	took := time.Since(begin)

@@ -20,8 +20,8 @@ import (
 var pack rig.Package
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 4 && os.Args[1] == operate {
-		if err := runOperator(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if len(os.Args) > 5 && os.Args[1] == operate {
+		if err := runOperator(os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -29,7 +29,8 @@ import (
 
 // operator is Refract in a process of its own, which counts its requests and says what it used.
 type operator struct {
-	address string
+	// address to ask what was used, and webhook to tell of pushes.
+	address, webhook string
 }
 
 // operate is the argument by which this test's program becomes that process.
@@ -79,22 +80,28 @@ func (r request) writes() bool {
 func startOperator(t *testing.T, p *rig.Package, every time.Duration) *operator {
 	t.Helper()
 	p.World.StopManager("refract")
-	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &operator{address: free.Addr().String()}
-	_ = free.Close()
+	o := &operator{address: free(t), webhook: free(t)}
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ready := func(ctx context.Context) error { _, err := o.ask(ctx); return err }
-	if err := p.World.Run(t.Context(), "refract", program, []string{operate, p.World.Kubeconfig, o.address, every.String()}, ready); err != nil {
+	if err := p.World.Run(t.Context(), "refract", program, []string{operate, p.World.Kubeconfig, o.address, every.String(), o.webhook}, ready); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.World.StopManager("refract") })
 	return o
+}
+
+// free is a loopback address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 func (o *operator) ask(ctx context.Context) (usage, error) {
@@ -215,7 +222,7 @@ var verbs = map[string]string{
 }
 
 // runOperator is the process: Refract, and a door to ask what it used.
-func runOperator(kubeconfig, address, inventories string) error {
+func runOperator(kubeconfig, address, inventories, webhook string) error {
 	every, err := time.ParseDuration(inventories)
 	if err != nil {
 		return err
@@ -253,7 +260,7 @@ func runOperator(kubeconfig, address, inventories string) error {
 		}
 	}()
 	return controllers.Run(ctx, config, controllers.Options{
-		MetricsAddress: "0", AllowInsecureGit: true, StuckAfter: time.Hour, InventoryInterval: every,
+		MetricsAddress: "0", WebhookAddress: webhook, AllowInsecureGit: true, StuckAfter: time.Hour, InventoryInterval: every,
 		Log: zap.New(zap.WriteTo(os.Stderr), zap.Level(zapcore.InfoLevel)),
 	})
 }
