@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -15,10 +16,15 @@ import (
 // TestPlacesOfEveryField changes every value of every golden cluster in its file, one at a time, and looks where the plan
 // says that its changes come from.
 func TestPlacesOfEveryField(t *testing.T) {
-	seen := observed{tried: map[string]bool{}, used: map[string]bool{}}
-	for _, name := range append(goldenClusters(t), selected) {
-		spreadOut(t, name).try(t, name, seen)
-	}
+	seen := &observed{tried: map[string]bool{}, used: map[string]bool{}}
+	t.Run("Clusters", func(t *testing.T) {
+		for _, name := range append(goldenClusters(t), selected) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				spreadOut(t, name).try(t, name, seen)
+			})
+		}
+	})
 	declared := declaredLeaves()
 	for _, at := range slices.Sorted(maps.Keys(declared)) {
 		switch {
@@ -36,10 +42,20 @@ func TestPlacesOfEveryField(t *testing.T) {
 }
 
 // observed are the leaves that changed something, and those that needed an entry of coarser.
-type observed struct{ tried, used map[string]bool }
+type observed struct {
+	mu          sync.Mutex
+	tried, used map[string]bool
+}
+
+func (o *observed) note(at string, coarser bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tried[at] = true
+	o.used[at] = o.used[at] || coarser
+}
 
 // try makes all edits of one golden cluster.
-func (s spread) try(t *testing.T, name string, seen observed) {
+func (s spread) try(t *testing.T, name string, seen *observed) {
 	t.Helper()
 	base, err := s.decode(s.file.Text())
 	if err != nil {
@@ -72,15 +88,15 @@ func (s spread) try(t *testing.T, name string, seen observed) {
 }
 
 // check looks whether every change has the line that differs.
-func (e edit) check(t *testing.T, name string, p plan.Plan, whole string, seen observed) {
+func (e edit) check(t *testing.T, name string, p plan.Plan, whole string, seen *observed) {
 	t.Helper()
 	want := e.place(whole)
 	for _, c := range p.Changes {
-		seen.tried[e.Leaf] = true
 		switch {
 		case c.Place == want:
+			seen.note(e.Leaf, false)
 		case coarser[e.Leaf] != "" && slices.Contains(e.above(), c.Place):
-			seen.used[e.Leaf] = true
+			seen.note(e.Leaf, true)
 		default:
 			t.Errorf("%s: %s changes %s %s, and its place is %q, want %s", name, e, c.Object, c.Field, c.Place, want)
 		}

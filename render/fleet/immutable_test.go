@@ -8,8 +8,8 @@ import (
 )
 
 func TestImmutable(t *testing.T) {
-	decode := func(old, new string) fleet.Cluster {
-		f, err := fleet.Decode(tree(strings.ReplaceAll(sample, old, new)), "./fleet", fleet.Options{Namespace: "clusters"})
+	decode := func(old, now string) fleet.Cluster {
+		f, err := fleet.Decode(tree(strings.ReplaceAll(sample, old, now)), "./fleet", fleet.Options{Namespace: "clusters"})
 		if err != nil {
 			t.Fatal(err)
 		}
