@@ -58,7 +58,8 @@ var (
 	clusterMachineDrift = metric{name: "refract_cluster_machine_drift", kind: gauge, labels: object, help: "Differences between a cluster's virtual machines in Prism Central and what was accepted, at most 50."}
 	clusterPreflight    = metric{name: "refract_cluster_preflight_findings", kind: gauge, labels: with("verdict"), help: "What the last checks against Prism Central found before machines were made, by verdict: Failed, Short or Unknown."}
 	prismInventory      = metric{name: "refract_prism_inventory_timestamp_seconds", kind: gauge, labels: object, help: "When the inventory of a CloudAccount's Prism Central was begun that was read last, whole or in part."}
-	prismUnknown        = metric{name: "refract_prism_inventory_unknown", kind: gauge, labels: with("part"), help: "1 for each part of a CloudAccount's Prism Central that the last inventory could not read, such as virtual machines; what it needs is neither checked nor compared."}
+	prismInterval       = metric{name: "refract_prism_inventory_interval_seconds", kind: gauge, labels: object, help: "How often the inventory of a CloudAccount's Prism Central is read."}
+	prismUnknown        = metric{name: "refract_prism_inventory_unknown", kind: gauge, labels: with("part"), help: "1 for each part of a CloudAccount's Prism Central that the last inventory could not read, of all Prism Elements or of some, such as virtual machines; what it needs is neither checked nor compared."}
 	clusterContest      = metric{name: "refract_cluster_contested_fields", kind: gauge, labels: object, help: "Fields that another manager keeps changing and that are left alone for now."}
 )
 
@@ -94,7 +95,7 @@ func catalog() []metric {
 		buildInfo, leading, objectCondition, objectSuspended,
 		fleetInterval, fleetRead, fleetCommitted, fleetUpToDate, fleetHeld, fleetHeldPlans, fleetHeldSince, fleetFailures,
 		clusterInfo, clusterPhase, clusterHeld, machinesDesired, machinesThere, machinesNew, machinesDifference, clusterProgress, clusterDrift, clusterContest,
-		clusterMachineDrift, clusterPreflight, prismInventory, prismUnknown, repaired, prismRequests, prismSeconds,
+		clusterMachineDrift, clusterPreflight, prismInventory, prismInterval, prismUnknown, repaired, prismRequests, prismSeconds,
 		predicted, observed, corrected, gitOperations, gitReceived, gitSeconds, apiRequests, apiSeconds, webhookRequests,
 		reviewRequests, reviewOpen, reviewLooked, reviewTold,
 	}

@@ -59,6 +59,7 @@ func (m *metrics) collectState(to chan<- prometheus.Metric) {
 		collectConditions(send, "CloudAccount", a)
 		if i := s.sites.of(client.ObjectKeyFromObject(a)).inventory; i != nil {
 			send(prismInventory, seconds(i.At), a.Namespace, a.Name)
+			send(prismInterval, s.sites.interval.Seconds(), a.Namespace, a.Name)
 			for part := range i.Missing() {
 				send(prismUnknown, 1, a.Namespace, a.Name, string(part))
 			}

@@ -58,7 +58,7 @@ func TestOnlyWhoActsTellsOfObjects(t *testing.T) {
 	elected, moving := make(chan struct{}), &pace{}
 	moving.since(edge, "one of three", time.Unix(2000, 0))
 	read := &keeper{seen: sight{inventory: &site.Inventory{At: time.Unix(4000, 0), Unknown: map[site.Part]string{site.PartImages: "forbidden"}}}}
-	looked := &sites{keepers: map[client.ObjectKey]*keeper{{Namespace: "clusters", Name: "pc-east"}: read}}
+	looked := &sites{interval: 2 * time.Minute, keepers: map[client.ObjectKey]*keeper{{Namespace: "clusters", Name: "pc-east"}: read}}
 	m.observe(&state{cache: listed{}, elected: elected, contest: &contest{}, pace: moving, sites: looked})
 	m.looked(client.ObjectKey{Namespace: "clusters", Name: "production"}, time.Unix(3000, 0), nil)
 	waits := []string{"refract_build_info 1", "refract_leader 0"}
@@ -94,6 +94,7 @@ func TestOnlyWhoActsTellsOfObjects(t *testing.T) {
 		"refract_cluster_preflight_findings clusters edge-02 Short 1",
 		"refract_cluster_preflight_findings clusters edge-02 Failed 0",
 		"refract_prism_inventory_timestamp_seconds clusters pc-east 4000",
+		"refract_prism_inventory_interval_seconds clusters pc-east 120",
 		"refract_prism_inventory_unknown clusters pc-east images 1",
 	} {
 		if !slices.Contains(got, inOrder(want)) {
