@@ -1,6 +1,9 @@
 package soak
 
 import (
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/refract-dev/refract/test/machines/seen"
@@ -15,6 +18,14 @@ type kind struct {
 	finding func(picked) seen.Finding
 	// workers says that it can happen to workers only, repaired that Refract may put it right.
 	workers, repaired bool
+}
+
+// last orders what is put right: 1 for what waits for a machine.
+func (k kind) last() int {
+	if k.name == "Deleted" {
+		return 1
+	}
+	return 0
 }
 
 // kinds by name.
@@ -60,6 +71,28 @@ var kinds = map[string]kind{
 			}
 		},
 	},
+}
+
+// deck draws kinds: each once in an order of the seed, then at random.
+type deck struct {
+	random *rand.Rand
+	left   []string
+}
+
+func newDeck(random *rand.Rand) *deck {
+	d := &deck{random: random, left: slices.Sorted(maps.Keys(kinds))}
+	random.Shuffle(len(d.left), func(i, j int) { d.left[i], d.left[j] = d.left[j], d.left[i] })
+	return d
+}
+
+func (d *deck) draw() string {
+	if len(d.left) == 0 {
+		names := slices.Sorted(maps.Keys(kinds))
+		return names[d.random.IntN(len(names))]
+	}
+	name := d.left[0]
+	d.left = d.left[1:]
+	return name
 }
 
 // sibling is a name from the same MachineSet that no machine has.

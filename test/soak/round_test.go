@@ -1,8 +1,8 @@
 package soak
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -24,7 +24,7 @@ type event struct {
 	shown int
 }
 
-// round changes a tenth of the VMs, looks that each change is shown and nothing else, and has all put right again.
+// round changes some VMs, looks that each change is shown and nothing else, and has all put right again.
 func (s *soak) round() {
 	s.T.Helper()
 	var events []event
@@ -43,6 +43,8 @@ func (s *soak) round() {
 		})
 	}
 	s.nothingElse()
+	// VMs are counted when a machine is to come again: an orphan must be gone by then.
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.kind.last(), b.kind.last()) })
 	for _, e := range events {
 		s.settle(e)
 	}
@@ -57,33 +59,41 @@ func (s *soak) round() {
 	s.nothingElse()
 }
 
-// pick is a tenth of the VMs, by cluster.
+// pick is a tenth of the VMs, by cluster, or as many as let each kind come once in all rounds, each with what is to be
+// done to it.
 func (s *soak) pick() []picked {
 	var all []picked
 	for _, cluster := range s.clusters() {
 		for _, vm := range seen.VMs(s.Scene, cluster) {
-			all = append(all, picked{cluster, vm})
+			all = append(all, picked{cluster: cluster, vm: vm})
 		}
 	}
 	s.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:max(1, (len(all)+9)/10)]
+	var chosen []picked
+	for range max((len(all)+9)/10, (len(kinds)+size.rounds-1)/size.rounds) {
+		name := s.deck.draw()
+		i := slices.IndexFunc(all, func(p picked) bool { return !kinds[name].workers || worker(p) })
+		if i < 0 {
+			s.T.Fatalf("no VM is left for %s", name)
+		}
+		all[i].kind = name
+		chosen = append(chosen, all[i])
+		all = slices.Delete(all, i, i+1)
+	}
+	return chosen
 }
 
 type picked struct {
 	cluster string
 	vm      simulator.VM
+	kind    string
 }
 
-// change does one thing at random to a VM.
+// change does to a VM what was drawn for it.
 func (s *soak) change(p picked) event {
 	s.T.Helper()
-	names := slices.Sorted(maps.Keys(kinds))
-	name := names[s.random.IntN(len(names))]
+	name := p.kind
 	e := event{cluster: p.cluster, vm: p.vm, kind: kinds[name]}
-	if e.kind.workers && !worker(p) {
-		name = "Off"
-		e.kind = kinds[name]
-	}
 	e.kind.name = name
 	e.finding = e.kind.finding(p)
 	e.finding.Cluster = p.cluster

@@ -1,5 +1,5 @@
-// Package soak changes the VMs of many clusters at random, round after round, and looks that each change is found, that
-// nothing else is, and that what may be repaired is. The short form has 10 small clusters; REFRACT_SOAK=50 has so many of
+// Package soak changes the VMs of many clusters at random, round after round, every kind of change at least once, and
+// looks that each is found, that nothing else is, and that what may be repaired is. The short form has 10 small clusters; REFRACT_SOAK=50 has so many of
 // five machines each. REFRACT_SOAK_SEED repeats a run.
 package soak
 
@@ -54,6 +54,7 @@ type soak struct {
 	*rig.Scene
 	log    *seen.Log
 	random *rand.Rand
+	deck   *deck
 	// policies are what is done about drift, by cluster.
 	policies map[string]string
 	// expected is everything that was to be shown so far.
@@ -72,6 +73,7 @@ func TestSoak(t *testing.T) {
 		Scene: scene, log: seen.Watch(scene), random: rand.New(rand.NewPCG(seed, 0)),
 		policies: map[string]string{}, expected: map[seen.Finding]bool{}, figures: &figures{interval: size.interval},
 	}
+	s.deck = newDeck(s.random)
 	s.start()
 	for n := range size.rounds {
 		if !t.Run(fmt.Sprintf("Round%d", n+1), func(t *testing.T) { s.in(t).round() }) {
@@ -82,6 +84,11 @@ func TestSoak(t *testing.T) {
 	s.log.Complete(t)
 	s.nothingElse()
 	s.figures.clusters, s.figures.vms, s.figures.rounds = size.clusters, len(s.World.Prism.Server.VMs()), size.rounds
+	for name := range kinds {
+		if s.figures.kinds[name] == 0 && !t.Failed() {
+			t.Errorf("%s was never drawn in %d changes", name, len(s.figures.took))
+		}
+	}
 	t.Log(s.figures.String())
 }
 
