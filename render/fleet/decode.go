@@ -69,7 +69,8 @@ type item struct {
 	doc    build.Document
 	kind   string
 	name   string
-	object any  // *v1alpha1.…, with defaults
+	object any // *v1alpha1.…, with defaults
+	fields build.Lines
 	moved  bool // a kustomization made more of the document than its file says
 	errs   []*Error
 }

@@ -8,8 +8,9 @@ import (
 
 // Lines finds the fields of one document in its file. The zero Lines finds none.
 type Lines struct {
-	doc   build.Document
-	whole bool // nothing but the document itself is where it seems to be
+	doc    Place
+	fields build.Lines
+	whole  bool // nothing but the document itself is where it seems to be
 }
 
 // Known reports whether any place can be found.
@@ -20,12 +21,12 @@ func (l Lines) Known() bool { return l.doc.Path != "" }
 // elsewhere. The zero Place when nothing is known.
 func (l Lines) Place(field string) Place {
 	if l.whole {
-		return l.doc.Origin()
+		return l.doc
 	}
-	return Place{Path: l.doc.Path, Line: l.doc.LineOf(field)}
+	return Place{Path: l.doc.Path, Line: l.fields.Of(field)}
 }
 
-func (i *item) lines() Lines { return Lines{doc: i.doc, whole: i.moved} }
+func (i *item) lines() Lines { return Lines{doc: i.place(), fields: i.fields, whole: i.moved} }
 
 // differs reports whether an object that was built says anything else than the document that it comes from.
 func differs(doc build.Document, object map[string]any) bool {

@@ -113,7 +113,7 @@ func decode(all map[string]*schema, doc build.Document, object map[string]any) (
 		}
 		return nil, build.At(doc.Path, doc.LineOf("kind"), errors.New(message))
 	}
-	i := &item{doc: doc, kind: doc.Kind, errs: s.judge(doc, object)}
+	i := &item{doc: doc, fields: doc.Lines(), kind: doc.Kind, errs: s.judge(doc, object)}
 	if meta, ok := object["metadata"].(map[string]any); ok {
 		i.name, _ = meta["name"].(string) // judge has reported another type
 	}
