@@ -33,6 +33,7 @@ func linesOf(line int, n *yaml.Node) Lines {
 		}
 	case yaml.MappingNode:
 		out.add(n)
+	default: // a scalar has nothing below it
 	}
 	return out
 }
