@@ -38,6 +38,7 @@ type guard struct {
 	app     bool
 	now     func() time.Time
 	observe Observer
+	sent    sent
 
 	mu    sync.Mutex
 	until time.Time
@@ -72,7 +73,7 @@ func (g *guard) client(rt http.RoundTripper, timeout time.Duration) *http.Client
 func (g *guard) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case !g.ours(req.URL):
-		return fail(ErrRefused, "the host redirects to %s; redirects to another host are not followed. If it has moved, put its new address here", clean(req.URL.Scheme+"://"+req.URL.Host))
+		return fail(ErrRefused, "the host redirects to %s; redirects to another host are not followed. If it has moved, put its new address here", g.quote(req.URL.Scheme+"://"+req.URL.Host))
 	case via[0].Method != http.MethodGet:
 		return fail(ErrRefused, "the host redirects what is to be written; if the repository was renamed, put its new name here")
 	case len(via) > maxRedirects:
@@ -91,6 +92,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if until := g.resting(); !until.IsZero() {
 		return nil, &RateLimited{Until: until}
 	}
+	g.sent.note(req.Header.Get("Authorization"))
 	done := func(error) {}
 	if g.observe != nil {
 		done = g.observe(req.Method)
@@ -103,14 +105,14 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 func (g *guard) send(req *http.Request) (*http.Response, error) {
 	res, err := g.inner.RoundTrip(req)
 	if err != nil {
-		return nil, noAnswer(req.Context(), err)
+		return nil, g.noAnswer(req.Context(), err)
 	}
 	if res.StatusCode >= 400 {
 		defer func() { _ = res.Body.Close() }()
 		body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // What was read of it will do.
-		return nil, g.refusal(req, res, body)
+		return nil, g.refusal(res, body)
 	}
-	if err := isJSON(res, req.Header.Get("Authorization")); err != nil {
+	if err := g.isJSON(res); err != nil {
 		_ = res.Body.Close()
 		return nil, err
 	}
@@ -122,18 +124,18 @@ func (g *guard) send(req *http.Request) (*http.Response, error) {
 }
 
 // isJSON refuses the pages of proxies and sign-in forms. An answer without content has no type.
-func isJSON(res *http.Response, authorization string) error {
+func (g *guard) isJSON(res *http.Response) error {
 	t := res.Header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(t)
 	if t == "" || res.StatusCode >= 300 || (err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))) {
 		return nil
 	}
-	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type %q); check the address, and what stands between here and there", quote(t, authorization))
+	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type %q); check the address, and what stands between here and there", g.quote(t))
 }
 
 // refusal judges an answer of 400 and more.
-func (g *guard) refusal(req *http.Request, res *http.Response, body []byte) error {
-	said := message(body, req.Header.Get("Authorization"))
+func (g *guard) refusal(res *http.Response, body []byte) error {
+	said := g.message(body)
 	if limited(res, said) {
 		return &RateLimited{Until: g.rest(res.Header)}
 	}
@@ -154,27 +156,22 @@ func (g *guard) refusal(req *http.Request, res *http.Response, body []byte) erro
 }
 
 // message is what the host says in its JSON, fit to stand after a status code.
-func message(body []byte, authorization string) string {
+func (g *guard) message(body []byte) string {
 	var answer struct {
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(body, &answer) != nil || answer.Message == "" {
 		return ""
 	}
-	said := quote(answer.Message, authorization)
+	said := g.quote(answer.Message)
 	if said == "" {
 		return ""
 	}
 	return ", " + said
 }
 
-// quote makes words of a host fit for a message: none at all where it echoes what it was sent.
-func quote(s, authorization string) string {
-	if _, secret, ok := strings.Cut(authorization, " "); ok && secret != "" && strings.Contains(s, secret) {
-		return ""
-	}
-	return clean(s)
-}
+// quote makes words of the host fit for a message.
+func (g *guard) quote(words string) string { return g.sent.quote(words) }
 
 // limited tells a limit of requests from a missing right: GitHub answers 403 to both.
 func limited(res *http.Response, said string) bool {
@@ -223,7 +220,7 @@ func (g *guard) resting() time.Time {
 }
 
 // noAnswer classifies a request that got no answer.
-func noAnswer(ctx context.Context, err error) error {
+func (g *guard) noAnswer(ctx context.Context, err error) error {
 	var (
 		unknown x509.UnknownAuthorityError
 		host    x509.HostnameError
@@ -239,13 +236,16 @@ func noAnswer(ctx context.Context, err error) error {
 	case errors.As(err, &unknown):
 		return fail(ErrUnreachable, "the host's certificate is signed by an unknown authority; put the authority's certificate into the Secret as ca.crt")
 	case errors.As(err, &host):
-		return fail(ErrUnreachable, "the certificate is for another host: %s", clean(host.Error()))
+		return fail(ErrUnreachable, "the certificate is for another host: %s", g.quote(host.Error()))
 	case errors.As(err, &verify):
-		return fail(ErrUnreachable, "the host's certificate was not accepted: %s", clean(err.Error()))
+		return fail(ErrUnreachable, "the host's certificate was not accepted: %s", g.quote(err.Error()))
 	case errors.As(err, &record), bytes.Contains([]byte(err.Error()), []byte("HTTP response to HTTPS client")):
 		return fail(ErrUnreachable, "the host does not speak TLS on this port; check the address")
 	}
-	return fail(ErrUnreachable, "%s", clean(err.Error()))
+	if said := g.quote(err.Error()); said != "" {
+		return fail(ErrUnreachable, "%s", said)
+	}
+	return fail(ErrUnreachable, "the host's answer cannot be read; check the address")
 }
 
 // bounded ends an answer that is longer than any of use.
