@@ -124,7 +124,7 @@ func (p *pass) comment(ctx context.Context, pull *forge.Pull, k *known, f *files
 	if k.comment == "" && unrelated(report, f) && len(p.m.kept[pull.Number]) == 0 {
 		return nil
 	}
-	body, err := p.body(report)
+	body, err := markdownOf(report, k.tree != "")
 	if err != nil || k.comment == body {
 		return err
 	}
@@ -224,9 +224,10 @@ func (p *pass) marker() string {
 	return "refract: " + strings.ReplaceAll(p.key.String(), "--", "-%2D")
 }
 
-func (p *pass) body(report view.Report) (string, error) {
+// markdownOf is the comment. It says that anything worse is held only where the plan is kept for the merge.
+func markdownOf(report view.Report, kept bool) (string, error) {
 	var b strings.Builder
-	if err := view.WriteMarkdown(&b, report, view.MarkdownOptions{}); err != nil {
+	if err := view.WriteMarkdown(&b, report, view.MarkdownOptions{Reviewed: kept}); err != nil {
 		return "", err
 	}
 	return b.String(), nil

@@ -67,8 +67,6 @@ type Outcome struct {
 	Posted int
 	// More is left to do, or a pull request moved while it was looked at: look again soon.
 	More bool
-	// Merged: the last word of a merged pull request's approvals is kept, and the Fleet may go on by it.
-	Merged bool
 }
 
 // Reviewer keeps on every open pull request onto a Fleet's branch one comment and one commit status that say what its
@@ -296,6 +294,5 @@ func (p *pass) closed(ctx context.Context, number int) error {
 			return err
 		}
 	}
-	p.out.Merged = true
 	return nil
 }
