@@ -126,17 +126,24 @@ func elementsOf(i *site.Inventory) []v1alpha1.ElementStatus {
 			n := int32(min(spare.VCPUs, math.MaxInt32)) //nolint:gosec // bounded
 			s.SpareVCPUs, s.SpareMemory = &n, gibibytes(spare.MemoryBytes)
 		}
-		if _, lacks := i.Lacks(site.PartStorage, e); !lacks && e.StorageBytes != nil {
-			s.Storage = gibibytes(*e.StorageBytes)
-			if e.FreeStorageBytes != nil {
-				step := max(1<<30, *e.StorageBytes/100)
-				s.FreeStorage = gibibytes(*e.FreeStorageBytes / step * step)
-			}
+		if _, lacks := i.Lacks(site.PartStorage, e); !lacks {
+			reportStorage(&s, e)
 		}
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.ElementStatus) int { return strings.Compare(a.Name, b.Name) })
 	return all[:min(len(all), maxElements)]
+}
+
+func reportStorage(s *v1alpha1.ElementStatus, e site.Element) {
+	if e.StorageBytes == nil {
+		return
+	}
+	s.Storage = gibibytes(*e.StorageBytes)
+	if e.FreeStorageBytes != nil {
+		step := max(1<<30, *e.StorageBytes/100)
+		s.FreeStorage = gibibytes(*e.FreeStorageBytes / step * step)
+	}
 }
 
 func reportHosts(s *v1alpha1.ElementStatus, all []site.Host) {
