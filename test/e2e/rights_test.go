@@ -1,20 +1,15 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"maps"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/test/chart/install"
 	"github.com/refract-dev/refract/test/rig"
 )
 
@@ -164,9 +160,19 @@ func TestRights(t *testing.T) {
 	if flag.Lookup("test.run").Value.String() != "" {
 		t.Skip("needs every other test of this package")
 	}
-	granted, used := granted(t), used(t)
+	granted, err := release.Granted(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, refused, err := release.Used()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range refused {
+		t.Errorf("the operator was refused: %s", request)
+	}
 	for _, right := range slices.Sorted(maps.Keys(granted)) {
-		if !used[right] && elsewhere[right] == "" {
+		if !used[right] && !slices.Contains(install.ForReviews(), right) { // test/review uses those
 			t.Errorf("the chart grants %q, and nothing uses it", right)
 		}
 		if strings.Contains(right, "*") {
@@ -178,106 +184,4 @@ func TestRights(t *testing.T) {
 			t.Errorf("the operator asked for %q, which the chart does not grant", right)
 		}
 	}
-}
-
-// elsewhere are rights that need more than this package has, and the tests that use them.
-var elsewhere = map[string]string{
-	"create authorization.k8s.io/subjectaccessreviews": "test/review: a forge's user approves a pull request",
-}
-
-// granted are the rights of the chart's roles, each as "verb group/resource".
-func granted(t *testing.T) map[string]bool {
-	t.Helper()
-	cluster, own := &rbacv1.ClusterRole{}, &rbacv1.Role{}
-	if err := errors.Join(
-		shared.Client.Get(t.Context(), client.ObjectKey{Name: "refract-manager"}, cluster),
-		shared.Client.Get(t.Context(), client.ObjectKey{Namespace: release.Namespace, Name: "refract-leader-election"}, own)); err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]bool{}
-	for _, rule := range append(cluster.Rules, own.Rules...) {
-		for _, group := range rule.APIGroups {
-			for _, resource := range rule.Resources {
-				for _, verb := range rule.Verbs {
-					all[verb+" "+group+"/"+resource] = true
-				}
-			}
-		}
-		for _, url := range rule.NonResourceURLs {
-			t.Errorf("the chart grants %q", url)
-		}
-	}
-	return all
-}
-
-// asked is one line of the API server's audit log.
-type asked struct {
-	Verb string `json:"verb"`
-	URI  string `json:"requestURI"`
-	User struct {
-		Username string `json:"username"`
-	} `json:"user"`
-	As *struct {
-		Username string `json:"username"`
-	} `json:"impersonatedUser"`
-	Object *struct {
-		Group       string `json:"apiGroup"`
-		Resource    string `json:"resource"`
-		Subresource string `json:"subresource"`
-	} `json:"objectRef"`
-	Response struct {
-		Code int32 `json:"code"`
-	} `json:"responseStatus"`
-}
-
-// used reduces the audit log to the rights that the chart's service account used. What it was refused fails the test by
-// name.
-func used(t *testing.T) map[string]bool {
-	t.Helper()
-	file, err := os.Open(shared.World.AuditLog())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close() //nolint:errcheck // read only
-	all := map[string]bool{}
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var a asked
-		if json.Unmarshal(lines.Bytes(), &a) != nil || a.User.Username != "system:serviceaccount:"+release.Namespace+":refract-manager" {
-			continue // another user, or the last line, half written
-		}
-		for _, right := range a.rights(t) {
-			all[right] = true
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if len(all) == 0 {
-		t.Fatal("the audit log holds no request of the operator: it is not read right")
-	}
-	return all
-}
-
-func (a asked) rights(t *testing.T) []string {
-	t.Helper()
-	if a.As != nil { // what the other account may do is not the chart's matter
-		return []string{"impersonate /serviceaccounts"}
-	}
-	if a.Object == nil {
-		return nil // discovery, which everybody may read
-	}
-	if a.Response.Code == http.StatusForbidden {
-		t.Errorf("the operator was refused: %s %s", a.Verb, a.URI)
-	}
-	resource := a.Object.Group + "/" + a.Object.Resource
-	if a.Object.Subresource != "" {
-		resource += "/" + a.Object.Subresource
-	}
-	rights := []string{a.Verb + " " + resource}
-	if a.Verb == "patch" && a.Response.Code == http.StatusCreated {
-		rights = append(rights, "create "+resource) // an apply that creates needs both
-	}
-	return rights
 }

@@ -60,7 +60,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	if shared.World, err = world.Start(ctx, world.Options{Managers: true}); err != nil {
+	if shared.World, err = world.Start(ctx, world.Options{Managers: true, AuditPolicy: true}); err != nil {
 		return 1, err
 	}
 	defer func() {
@@ -70,11 +70,43 @@ func run(m *testing.M) (code int, err error) {
 	if err = open(ctx); err != nil {
 		return 1, err
 	}
-	if code = m.Run(); code != 0 {
+	if code = m.Run(); code == 0 {
+		err = rights(ctx)
+	} else {
 		rig.Tail(operator.program.Log())
 		fmt.Fprintln(os.Stderr, host.Tail())
 	}
-	return code, shared.World.Failed()
+	return code, errors.Join(err, shared.World.Failed())
+}
+
+// rights compares what all tests had the operator ask of the API server with the chart's rules.
+func rights(ctx context.Context) error {
+	granted, err := release.Granted(ctx)
+	if err != nil {
+		return err
+	}
+	used, refused, err := release.Used()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, request := range refused {
+		errs = append(errs, fmt.Errorf("the operator was refused: %s", request))
+	}
+	for right := range used {
+		if !granted[right] {
+			errs = append(errs, fmt.Errorf("the operator asked for %q, which the chart does not grant", right))
+		}
+	}
+	if flag.Lookup("test.run").Value.String() != "" {
+		return errors.Join(errs...)
+	}
+	for _, right := range install.ForReviews() {
+		if !used[right] {
+			errs = append(errs, fmt.Errorf("the chart grants %q for reviews, and none used it", right))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // open installs the chart, and runs its Deployment's pod as a process.
