@@ -43,7 +43,7 @@ var other = map[string]any{
 	"cluster.nodePools[].machine.dataDisks[].storageContainer.name":  "default-container",
 	"cluster.nodePools[].failureDomain":                              "rack-b",
 	"cluster.controlPlane.failureDomains":                            "rack-a",
-	"profile.layers[].os.image.name":                                 "ubuntu-22.04-kube-v1.33.4",
+	"profile.layers[].os.image.name":                                 "node-b",
 	"profile.layers[].os.imageLookup.baseOS":                         "ubuntu-22.04",
 	"profile.layers[].os.imageLookup.format":                         "golden-{{.BaseOS}}-v{{.K8sVersion}}",
 	"profile.layers[].os.bootType":                                   "legacy",

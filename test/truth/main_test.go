@@ -74,7 +74,7 @@ func site() simulator.Model {
 			}
 		}
 	}
-	for _, name := range []string{"golden-ubuntu-24.04-v1.33.4", "golden-ubuntu-22.04-v1.33.4"} {
+	for _, name := range []string{"golden-ubuntu-24.04-v1.33.4", "golden-ubuntu-22.04-v1.33.4", "node-a", "node-b"} {
 		image := m.Images[1]
 		image.Name = name
 		m.Images = append(m.Images, image)
