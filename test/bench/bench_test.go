@@ -26,6 +26,20 @@ func sizes() []int {
 	return all
 }
 
+// inventories is how often the operator reads Prism Central while fleets are measured; REFRACT_BENCH_INVENTORY says so.
+// By default it is the operator's own default.
+func inventories() (time.Duration, error) {
+	text := os.Getenv("REFRACT_BENCH_INVENTORY")
+	if text == "" {
+		return time.Minute, nil
+	}
+	every, err := time.ParseDuration(text)
+	if err == nil && every <= quietFor {
+		err = fmt.Errorf("REFRACT_BENCH_INVENTORY is %s: an operator that reads Prism Central so often is never quiet for %s", every, quietFor)
+	}
+	return every, err
+}
+
 // full says whether this is a measurement, and not a guard of the counts.
 func full() bool { return os.Getenv("REFRACT_BENCH") != "" }
 

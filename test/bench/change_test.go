@@ -17,11 +17,15 @@ type cost struct {
 // TestFleets makes fleets of several sizes, one after the other, and counts what they cost: to come up, to have one
 // cluster changed, which costs the same in all, and to have nothing done to the largest.
 func TestFleets(t *testing.T) {
+	every, err := inventories()
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := sizes()
 	costs := make([]cost, len(all))
 	for i, n := range all {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			h := comeUp(t, n)
+			h := comeUp(t, n, every)
 			h.settle()
 			costs[i] = h.oneChange()
 			if i == len(all)-1 {

@@ -19,9 +19,9 @@ import (
 )
 
 // comeUp makes a herd, and has kubectl apply the same rendered objects in a namespace of its own.
-func comeUp(t *testing.T, n int) *herd {
+func comeUp(t *testing.T, n int, every time.Duration) *herd {
 	t.Helper()
-	h, spent, took := newHerd(t, n)
+	h, spent, took := newHerd(t, n, every)
 	h.once(spent)
 	kubectl, objects := h.kubectl()
 	row(fmt.Sprintf("from revision to %d clusters applied, %d objects", n, objects),

@@ -25,6 +25,7 @@ import (
 type herd struct {
 	*rig.Scene
 	op     *operator
+	every  time.Duration // between readings of Prism Central
 	names  []string
 	empty  usage // before there was a Fleet
 	listed *atomic.Int64
@@ -35,13 +36,6 @@ const fleetName = "production"
 // patience is how long anything may take on a busy machine.
 const patience = 20 * time.Minute
 
-// newHerd pushes n clusters, has a Fleet take them up, and waits until all of them are applied. What that took is
-// returned as well.
-func newHerd(t *testing.T, n int) (*herd, usage, time.Duration) {
-	t.Helper()
-	return newHerdSeen(t, n, time.Minute)
-}
-
 // newHerdCalled is newHerd with a Fleet that is changed by what begin returns, which comes right before it is made.
 func newHerdCalled(t *testing.T, n int, begin func(*herd) func(*v1alpha1.Fleet)) *herd {
 	t.Helper()
@@ -49,15 +43,16 @@ func newHerdCalled(t *testing.T, n int, begin func(*herd) func(*v1alpha1.Fleet))
 	return h
 }
 
-// newHerdSeen is newHerd with an operator that reads Prism Central every so often.
-func newHerdSeen(t *testing.T, n int, every time.Duration) (*herd, usage, time.Duration) {
+// newHerd pushes n clusters, has a Fleet take them up by an operator that reads Prism Central every so often, and waits
+// until all of them are applied. What that took is returned as well.
+func newHerd(t *testing.T, n int, every time.Duration) (*herd, usage, time.Duration) {
 	t.Helper()
 	return makeHerd(t, n, every, func(*herd) func(*v1alpha1.Fleet) { return func(*v1alpha1.Fleet) {} })
 }
 
 func makeHerd(t *testing.T, n int, every time.Duration, before func(*herd) func(*v1alpha1.Fleet)) (*herd, usage, time.Duration) {
 	t.Helper()
-	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack, every), listed: &atomic.Int64{}}
+	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack, every), every: every, listed: &atomic.Int64{}}
 	files := sharedFiles(pack.World.Prism.Host)
 	for i := range n {
 		name, host := names(i)
@@ -162,13 +157,23 @@ func (h *herd) inParallel(do func(ctx context.Context, name string) error) {
 	}
 }
 
-// quiet waits until the operator has sent nothing for some looks, each two seconds after the other.
+// looks at an operator that is to be quiet, and how long that is in all.
+const (
+	looks    = 3
+	pause    = 2 * time.Second
+	quietFor = looks * pause
+)
+
+// quiet waits until the operator has sent nothing for some looks.
 func (h *herd) quiet() usage {
 	h.T.Helper()
+	if h.every <= quietFor {
+		h.T.Fatalf("an operator that reads Prism Central every %s is never quiet for %s", h.every, quietFor)
+	}
 	last, still := h.op.usage(h.T), 0
-	tick := time.NewTicker(2 * time.Second)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	for still < 3 {
+	for still < looks {
 		<-tick.C
 		now := h.op.usage(h.T)
 		still++

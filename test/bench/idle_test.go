@@ -49,7 +49,7 @@ func (h *herd) idle() {
 		}
 	}
 	minutes := took.Minutes()
-	row(fmt.Sprintf("idle fleet of %d, interval %s", len(h.names), interval),
+	row(fmt.Sprintf("idle fleet of %d, interval %s, inventories every %s", len(h.names), interval, h.every),
 		fmt.Sprintf("%.0f requests a minute, all reads; %d ref listings in %d intervals", float64(spent.total(nil))/minutes, n, int64(long/interval)),
 		fmt.Sprintf("%.1f s CPU a minute", spent.CPU.Seconds()/minutes), "no write, no dry run, one ref listing an interval")
 }

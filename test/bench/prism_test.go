@@ -117,7 +117,7 @@ func TestChangeOfAMachine(t *testing.T) {
 	if full() {
 		every = 30 * time.Second
 	}
-	h, _, _ := newHerdSeen(t, 1, every)
+	h, _, _ := newHerd(t, 1, every)
 	h.ready()
 	vm := h.give(h.names[0] + "-workers-0")
 	var worst time.Duration
