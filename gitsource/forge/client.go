@@ -242,10 +242,11 @@ func (g *guard) noAnswer(ctx context.Context, err error) error {
 	case errors.As(err, &record), bytes.Contains([]byte(err.Error()), []byte("HTTP response to HTTPS client")):
 		return fail(ErrUnreachable, "the host does not speak TLS on this port; check the address")
 	}
-	if said := g.quote(err.Error()); said != "" {
-		return fail(ErrUnreachable, "%s", said)
+	// Anything else may hold what the host sent, also credentials of before.
+	if wire := new(net.OpError); errors.As(err, &wire) && g.quote(wire.Error()) != "" {
+		return fail(ErrUnreachable, "%s", g.quote(wire.Error()))
 	}
-	return fail(ErrUnreachable, "the host's answer cannot be read; check the address")
+	return fail(ErrUnreachable, "the host's answer cannot be read: the connection ended early, or the host does not speak HTTP; check the address")
 }
 
 // bounded ends an answer that is longer than any of use.
