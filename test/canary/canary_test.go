@@ -40,19 +40,24 @@ var credentials = map[string]string{
 	"somebody else's":          "Canary-foreign-password" + odd,
 	"rotated Prism password":   "Canary-prism-rotated" + odd,
 	"password without a user":  "Canary-prism-half" + odd,
+	// No header takes what is not ASCII.
+	"forge token":               `Canary.forge"<token>&%2+\/=`,
+	"token of the installation": `Canary.installation"<token>&%2+\/=`,
+	"webhook token":             `Canary.webhook"<token>&%2+\/=`,
 }
 
 // declared are secrets that somebody wrote into files, or over live objects: they stand where they were declared, and
 // are not told further.
 var declared = map[string]string{
-	"token in a layer":             "Canary-layer-token" + odd,
-	"changed token in a layer":     "Canary-layer-changed" + odd,
-	"token put over the layer's":   "Canary-layer-by-hand" + odd,
-	"file of a machine":            "Canary-machine-file" + odd,
-	"changed file of a machine":    "Canary-machine-changed" + odd,
-	"file put over the machine's":  "Canary-machine-by-hand" + odd,
-	"file that a webhook refuses":  "Canary-machine-refused" + odd,
-	"password of a machine's user": "Canary-machine-user" + odd,
+	"token in a layer":                  "Canary-layer-token" + odd,
+	"changed token in a layer":          "Canary-layer-changed" + odd,
+	"token put over the layer's":        "Canary-layer-by-hand" + odd,
+	"file of a machine":                 "Canary-machine-file" + odd,
+	"changed file of a machine":         "Canary-machine-changed" + odd,
+	"file put over the machine's":       "Canary-machine-by-hand" + odd,
+	"file that a webhook refuses":       "Canary-machine-refused" + odd,
+	"file that a pull request proposes": "Canary-machine-proposed" + odd,
+	"password of a machine's user":      "Canary-machine-user" + odd,
 }
 
 // TestSecretsAreSeenNowhere leads the operator through everything that could make it talk, and reads everything.
@@ -76,6 +81,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	x.drift()
 	x.refused()
 	x.held()
+	x.forge()
 
 	places := look(t, s)
 	for _, where := range slices.Sorted(maps.Keys(places)) {
@@ -148,6 +154,7 @@ type scene struct {
 	*hand.Scene
 	git   *server
 	prism *central
+	host  *host
 	edge  rig.Cluster
 }
 

@@ -9,11 +9,11 @@ import (
 	clocks "k8s.io/utils/clock"
 )
 
-// clock is the real time. Once it is set, it panics the next time that it is asked in the middle of what uses a
-// Fleet's credentials: a mistake of our own, where it would hurt most.
+// clock is the real time. Once it is set, it panics the next time that it is asked in the middle of what uses
+// credentials: a mistake of our own, where it would hurt most.
 type clock struct {
 	mu     sync.Mutex
-	set    bool
+	where  []string
 	sprung int
 }
 
@@ -31,23 +31,25 @@ func (c *clock) Since(then time.Time) time.Duration { return clocks.RealClock{}.
 func (c *clock) springs() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.set {
+	if len(c.where) == 0 {
 		return false
 	}
 	stack := string(debug.Stack())
-	if !strings.Contains(stack, "gitsource.(*Repository).Snapshot") || !strings.Contains(stack, "(*FleetReconciler).Reconcile") {
-		return false
+	for _, name := range c.where {
+		if !strings.Contains(stack, name) {
+			return false
+		}
 	}
-	c.set = false
+	c.where = nil
 	c.sprung++
 	return true
 }
 
-// Set has it panic once.
-func (c *clock) Set() {
+// Set has it panic once, in the middle of all of these functions.
+func (c *clock) Set(functions ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.set = true
+	c.where = functions
 }
 
 // Sprung says how often it did.

@@ -6,6 +6,7 @@ package canary
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -57,10 +58,15 @@ func TestMain(m *testing.M) {
 		_ = flags.Set(name, value)
 	}
 	klog.SetOutput(&libraries)
+	var err error
+	if hooksAt, err = free(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(listening(func() int {
 		return rig.Run(m, &shared, world.Options{
 			Managers: true, NoReconcile: true, AuditPolicy: true, Manifests: hand.Policies(),
-		}, controllers.Options{Concurrent: 2, InventoryInterval: time.Second, Clock: &trap})
+		}, controllers.Options{Concurrent: 2, InventoryInterval: time.Second, Clock: &trap, WebhookAddress: hooksAt})
 	}))
 }
 

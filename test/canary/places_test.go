@@ -42,10 +42,12 @@ func look(t *testing.T, s *hand.Scene) map[string]place {
 		t.Fatal(err)
 	}
 	all := map[string]place{
-		"the operator's log": {text: string(log)},
-		"standard error":     {text: "of the process\n" + string(said)},
-		"the libraries' log": {text: "of client-go and others\n" + libraries.String()},
-		"metrics":            {text: exposed(t)},
+		"the operator's log":       {text: string(log)},
+		"standard error":           {text: "of the process\n" + string(said)},
+		"the libraries' log":       {text: "of client-go and others\n" + libraries.String()},
+		"metrics":                  {text: exposed(t)},
+		"what the forge is told":   {text: posted.String()},
+		"answers to webhook calls": {text: answersToCalls.String()},
 	}
 	events := &corev1.EventList{}
 	if err := s.Client.List(t.Context(), events); err != nil {

@@ -97,7 +97,7 @@ func (x *scene) account() {
 // panics has a reconcile panic while it holds the credentials of its repository.
 func (x *scene) panics() {
 	x.T.Helper()
-	trap.Set()
+	trap.Set("gitsource.(*Repository).Snapshot", "(*FleetReconciler).Reconcile")
 	x.Within(hand.Soon, "a reconcile panicked", func() error {
 		if trap.Sprung() == 0 {
 			return errors.New("not yet")
