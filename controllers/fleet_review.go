@@ -25,7 +25,9 @@ func (r *FleetReconciler) recallReview(ctx context.Context, s *scene) error {
 	if err != nil {
 		return err
 	}
-	s.reviewed = shown
+	if shown == nil || !shown.Served() {
+		s.reviewed = shown
+	}
 	return nil
 }
 

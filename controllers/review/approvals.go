@@ -21,13 +21,14 @@ func (p *pass) hear(ctx context.Context, pull *forge.Pull, k *known) error {
 		return nil
 	}
 	words, err := p.words(ctx, pull)
-	if err != nil || reflect.DeepEqual(words, k.approvals) {
+	// What an earlier process kept may have been taken back since, so the first word is always passed on.
+	if err != nil || k.heard && reflect.DeepEqual(words, k.approvals) {
 		return err
 	}
 	if err := p.Store.Approve(ctx, p.key, k.tree, words); err != nil {
 		return err
 	}
-	k.approvals = words
+	k.approvals, k.heard = words, true
 	return nil
 }
 
@@ -60,7 +61,7 @@ func (p *pass) words(ctx context.Context, pull *forge.Pull) ([]Approval, error) 
 
 // word is one approval with whom it stands for: of several mappings the first that may approve.
 func (p *pass) word(ctx context.Context, of forge.Approval) (Approval, error) {
-	word := Approval{Word: of.ID, User: of.User, Commit: of.Commit}
+	word := Approval{Word: of.ID, User: of.User, Commit: of.Commit, At: of.At}
 	for _, a := range p.Fleet.Spec.Review.Approvers {
 		if !speaks(of, a) {
 			continue

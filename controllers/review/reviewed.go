@@ -125,6 +125,17 @@ func (r *Reviewed) after(before *Reviewed, now time.Time) {
 	}
 }
 
+// Served says whether all that was shown was merged and taken on. If the same files come once more, as by a revert, or
+// with what lies beside them changed, nobody was shown that.
+func (r *Reviewed) Served() bool {
+	for _, c := range r.Clusters {
+		if !c.Spent {
+			return false
+		}
+	}
+	return len(r.Clusters) > 0
+}
+
 // covered gives what was shown before of a cluster, if it covers what is shown now.
 func (r *Reviewed) covered(before *Reviewed, name string) (Cluster, bool) {
 	if before == nil {

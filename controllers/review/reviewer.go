@@ -111,8 +111,9 @@ type known struct {
 	// comment and status as they were last sent.
 	comment string
 	status  forge.Status
-	// approvals as they were last kept.
+	// approvals as they were last kept, and heard whether this process has kept any or none.
 	approvals []Approval
+	heard     bool
 }
 
 // Forget drops what is remembered of a Fleet that is gone or is no longer reviewed.
@@ -266,6 +267,17 @@ func (p *pass) close(ctx context.Context, open []forge.Pull, wrong troubles) {
 	}
 }
 
+// retract takes back the approvals of a pull request that was closed without a merge: the same files on another way to
+// the branch are not what somebody said yes to.
+func (p *pass) retract(ctx context.Context, kept []Kept) error {
+	for _, k := range kept {
+		if err := p.Store.Approve(ctx, p.key, k.Tree, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *pass) closed(ctx context.Context, number int) error {
 	if !p.approvable() {
 		return nil
@@ -274,14 +286,17 @@ func (p *pass) closed(ctx context.Context, number int) error {
 	if errors.Is(err, forge.ErrNotFound) {
 		return nil
 	}
-	if err != nil || !pull.Merged || pull.Fork {
+	if err != nil || pull.Fork {
 		return err
 	}
 	kept, err := p.Store.List(ctx, p.key)
 	if err != nil {
 		return err
 	}
-	kept = slices.DeleteFunc(kept, func(k Kept) bool { return k.Number != number || k.Head != pull.Head })
+	kept = slices.DeleteFunc(kept, func(k Kept) bool { return k.Number != number || pull.Merged && k.Head != pull.Head })
+	if !pull.Merged {
+		return p.retract(ctx, kept)
+	}
 	if len(kept) == 0 {
 		return nil
 	}

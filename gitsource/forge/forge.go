@@ -61,6 +61,8 @@ type Approval struct {
 	User string
 	// Commit that was approved.
 	Commit string
+	// At is when it was given, by the host's clock and at the end of that second; zero where the host does not tell.
+	At time.Time
 	// Teams, of those asked for, that the user is in, spelled as they were asked for.
 	Teams []string
 }

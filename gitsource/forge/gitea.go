@@ -161,7 +161,7 @@ func (h *giteaRepo) reviews(c *gitea.Client, number int) ([]verdict, error) {
 			}
 			// Stale: the head has moved since. Not official: of somebody whose approval does not count for the branch.
 			all = append(all, verdict{
-				id: r.ID, user: r.Reviewer.UserName, commit: r.CommitID,
+				id: r.ID, user: r.Reviewer.UserName, commit: r.CommitID, at: r.Submitted,
 				approves: r.State == gitea.ReviewStateApproved && r.Official && !r.Stale && !r.Dismissed,
 			})
 		}

@@ -142,7 +142,7 @@ func (h *gitHub) Approvals(ctx context.Context, number int, teams []string) ([]A
 		for _, r := range found {
 			// A comment or a review not yet sent says nothing about what was said before.
 			if state := r.GetState(); slices.Contains([]string{"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}, state) && r.GetUser().GetLogin() != "" {
-				all = append(all, verdict{id: r.GetID(), user: r.GetUser().GetLogin(), commit: r.GetCommitID(), approves: state == "APPROVED"})
+				all = append(all, verdict{id: r.GetID(), user: r.GetUser().GetLogin(), commit: r.GetCommitID(), approves: state == "APPROVED", at: r.GetSubmittedAt().Time})
 			}
 		}
 		return res.NextPage == 0, nil

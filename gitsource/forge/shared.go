@@ -2,6 +2,7 @@ package forge
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -140,6 +141,16 @@ type verdict struct {
 	id           int64
 	user, commit string
 	approves     bool
+	at           time.Time
+}
+
+// given is the end of the second in which a host says that something was said: times are told no finer, and what is
+// shown a moment before is answered, not what is shown after.
+func given(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.UTC().Truncate(time.Second).Add(time.Second - time.Nanosecond)
 }
 
 // standing keeps each user's last verdict, if it approves, in the order in which they came.
@@ -151,7 +162,7 @@ func standing(all []verdict) []Approval {
 	var out []Approval
 	for i, v := range all {
 		if v.approves && last[v.user] == i {
-			out = append(out, Approval{ID: v.id, User: v.user, Commit: v.commit})
+			out = append(out, Approval{ID: v.id, User: v.user, Commit: v.commit, At: given(v.at)})
 		}
 	}
 	return out
