@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,7 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/flow"
 	"github.com/refract-dev/refract/controllers/kube"
+	"github.com/refract-dev/refract/controllers/review"
 	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan"
 	planview "github.com/refract-dev/refract/render/plan/view"
@@ -28,35 +30,74 @@ type liveReview struct {
 	fleet *v1alpha1.Fleet
 }
 
-// State implements review.Live, out of the cache: what is accepted and how far it is carried out, of the whole Fleet, since
-// limits sum over it; of the named clusters also their objects, by generation, their machines, and what drifted.
-func (l *liveReview) State(ctx context.Context, clusters []string) (string, error) {
+// State implements review.Live, out of the cache. What of it counts depends on the plan:
+//
+//   - of every cluster of the namespace, whose it is, what is accepted of it, and whether it is going or gone: what is
+//     accepted otherwise than declared is planned as well, and what vanishes counts against all there are;
+//   - where machines go or are re-created, which plans of the Fleet that do that are not carried out: limits sum over them;
+//   - of the clusters that it is about, their objects by generation, their machines, and what was found about them;
+//   - of the accounts that it makes machines at, whether Prism Central is known.
+func (l *liveReview) State(ctx context.Context) (review.State, error) {
 	mirrors := &v1alpha1.NutanixClusterSpecList{}
 	if err := l.List(ctx, mirrors, client.InNamespace(l.fleet.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return "", err
+		return nil, fmt.Errorf("listing NutanixClusterSpecs: %w", err)
 	}
-	var seen []string
-	for i := range mirrors.Items {
-		text, err := json.Marshal(l.stateOf(&mirrors.Items[i], slices.Contains(clusters, mirrors.Items[i].Name)))
-		if err != nil {
-			return "", fmt.Errorf("looking at what is live: %w", err)
-		}
-		seen = append(seen, string(text))
+	accounts := &v1alpha1.CloudAccountList{}
+	if err := l.List(ctx, accounts, client.InNamespace(l.fleet.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing CloudAccounts: %w", err)
 	}
-	if len(clusters) > 0 {
-		objects, err := l.objectsOf(ctx, clusters)
-		if err != nil {
-			return "", err
-		}
-		seen = append(seen, objects...)
+	m := &moment{fleet: l.fleet.Name, mirrors: mirrors.Items, accounts: map[string][]any{}}
+	for i := range accounts.Items {
+		a := &accounts.Items[i]
+		m.accounts[a.Name] = []any{a.Generation, l.sites.of(client.ObjectKeyFromObject(a)).inventory != nil, a.Status.Unknown}
 	}
-	slices.Sort(seen)
-	return digestOf(seen...), nil
+	slices.SortFunc(m.mirrors, func(a, b v1alpha1.NutanixClusterSpec) int { return strings.Compare(a.Name, b.Name) })
+	var err error
+	m.objects, err = l.objects(ctx)
+	return m.state, err
 }
 
-// objectsOf says of each object and machine of clusters that it is there, and in which generation.
-func (l *liveReview) objectsOf(ctx context.Context, clusters []string) ([]string, error) {
-	var seen []string
+// moment is what the cache held at one moment. The objects are the cache's own, which nobody writes to.
+type moment struct {
+	fleet    string
+	mirrors  []v1alpha1.NutanixClusterSpec
+	accounts map[string][]any // what counts of each, by name
+	objects  []objectOf
+}
+
+// state implements review.State.
+func (m *moment) state(of review.About) (string, error) {
+	accounts, clusters, objects := map[string][]any{}, []any{}, []string{}
+	for _, name := range of.Accounts {
+		accounts[name] = m.accounts[name]
+	}
+	for i := range m.mirrors {
+		c := &m.mirrors[i]
+		touched := slices.Contains(of.Clusters, c.Name)
+		clusters = append(clusters, m.cluster(c, touched, of.Machines))
+		if touched {
+			accounts[c.Spec.AccountRef.Name] = m.accounts[c.Spec.AccountRef.Name]
+		}
+	}
+	for _, o := range m.objects {
+		if slices.Contains(of.Clusters, o.cluster) {
+			objects = append(objects, fmt.Sprint(o.kind, o.Name, o.UID, o.Generation, o.DeletionTimestamp != nil))
+		}
+	}
+	slices.Sort(objects)
+	text, err := json.Marshal([]any{accounts, clusters, objects})
+	return digestOf(string(text)), err
+}
+
+// objectOf is an object or machine of a cluster.
+type objectOf struct {
+	cluster, kind string
+	*metav1.PartialObjectMetadata
+}
+
+// objects of all clusters of the namespace, and their machines.
+func (l *liveReview) objects(ctx context.Context) ([]objectOf, error) {
+	var found []objectOf
 	for _, kind := range append(inventoryKinds, machineGVK) {
 		label := v1alpha1.ClusterLabel
 		if kind == machineGVK {
@@ -68,22 +109,37 @@ func (l *liveReview) objectsOf(ctx context.Context, clusters []string) ([]string
 			return nil, fmt.Errorf("looking at %s: %w", resourceOf(kind), err)
 		}
 		for i := range all.Items {
-			if o := &all.Items[i]; slices.Contains(clusters, o.Labels[label]) {
-				seen = append(seen, fmt.Sprint(kind.Kind, o.Name, o.UID, o.Generation, o.DeletionTimestamp != nil))
-			}
+			found = append(found, objectOf{all.Items[i].Labels[label], kind.Kind, &all.Items[i]})
 		}
 	}
-	return seen, nil
+	return found, nil
 }
 
-// stateOf is what a plan depends on of one cluster.
-func (l *liveReview) stateOf(c *v1alpha1.NutanixClusterSpec, touched bool) any {
-	state := []any{c.Name, c.Annotations[v1alpha1.FleetAnnotation], c.Annotations[v1alpha1.AcceptedDigestAnnotation], c.Status.Phase, c.DeletionTimestamp}
+// cluster is what a plan depends on of one: touched, when it is about that one; machines, when limits count.
+func (m *moment) cluster(c *v1alpha1.NutanixClusterSpec, touched, machines bool) any {
+	state := []any{
+		c.Name, c.Annotations[v1alpha1.FleetAnnotation], c.Annotations[v1alpha1.AcceptedDigestAnnotation], !c.DeletionTimestamp.IsZero(),
+		flow.Gone(c),
+	}
+	if machines && c.Annotations[v1alpha1.FleetAnnotation] == m.fleet {
+		state = append(state, underwayOf(c.Status.Outcome))
+	}
 	if touched {
-		account := client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}
-		state = append(state, c.Generation, c.Status.Drift, c.Status.Preflight, l.sites.of(account).inventory != nil)
+		state = append(state, c.Generation, c.Status.Phase, c.Status.Drift, c.Status.Preflight, underwayOf(c.Status.Outcome),
+			conditionOf(c, v1alpha1.PreflightPassedCondition))
 	}
 	return state
+}
+
+// underwayOf is what limits count of an accepted plan, all of it until it is carried out: nothing of it moves in between.
+func underwayOf(o *v1alpha1.MachineOutcome) string {
+	switch {
+	case o == nil:
+		return "not begun"
+	case o.CarriedOut || o.PredictedRecreated+o.PredictedRemoved == 0:
+		return ""
+	}
+	return fmt.Sprint(o.Revision, " ", o.PredictedRecreated, " ", o.PredictedRemoved)
 }
 
 // Review implements review.Live.

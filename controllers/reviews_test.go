@@ -233,48 +233,102 @@ func TestMay(t *testing.T) {
 	}
 }
 
-// What makes plans of a cluster stale, and what does not.
+// What makes a plan about edge-01 stale, and what does not.
 func TestState(t *testing.T) {
-	accepted := func(name, digest string) *v1alpha1.NutanixClusterSpec {
+	on := func(o []client.Object, i int, change func(c *v1alpha1.NutanixClusterSpec)) []client.Object {
+		change(o[i].(*v1alpha1.NutanixClusterSpec))
+		return o
+	}
+	mirror := func(name string) *v1alpha1.NutanixClusterSpec {
 		c := aMirror(name)
-		c.Annotations[v1alpha1.AcceptedDigestAnnotation] = digest
+		c.Annotations[v1alpha1.AcceptedDigestAnnotation] = name
+		c.Spec.AccountRef.Name = name
+		c.Status.Phase, c.Status.Outcome = v1alpha1.PhaseRunning, &v1alpha1.MachineOutcome{Revision: "a", PredictedRecreated: 3, Recreated: 3, CarriedOut: true}
 		return c
 	}
-	template := func(name, cluster string, generation int64) *metav1.PartialObjectMetadata {
+	template := func(name, cluster string) *metav1.PartialObjectMetadata {
 		o := partial(infrastructure("NutanixMachineTemplate"))
-		o.Namespace, o.Name, o.Generation = clusters, name, generation
+		o.Namespace, o.Name, o.Generation = clusters, name, 1
 		o.Labels = map[string]string{v1alpha1.ClusterLabel: cluster}
 		return o
 	}
-	state := func(t *testing.T, objects ...client.Object) string {
+	account := func(name string) *v1alpha1.CloudAccount {
+		a := &v1alpha1.CloudAccount{}
+		a.Namespace, a.Name = clusters, name
+		return a
+	}
+	state := func(t *testing.T, of review.About, objects ...client.Object) string {
 		t.Helper()
 		r, _ := aReviewer(t, "https://forge.invalid", interceptor.Funcs{}, objects...)
-		digest, err := (&liveReview{ReviewReconciler: r, fleet: aFleet()}).State(t.Context(), []string{"edge-01"})
+		state, err := (&liveReview{ReviewReconciler: r, fleet: aFleet()}).State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := state(of)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return digest
 	}
-	base := func() []client.Object {
-		return []client.Object{accepted("edge-01", "a"), accepted("edge-02", "b"), template("t1", "edge-01", 1), template("t2", "edge-02", 1)}
-	}
-	before := state(t, base()...)
+	rolling := &v1alpha1.MachineOutcome{Revision: "b", PredictedRecreated: 3}
+	further := &v1alpha1.MachineOutcome{Revision: "b", PredictedRecreated: 3, Recreated: 2}
+	lost := []v1alpha1.UnknownPart{{Part: "Hosts", Reason: "refused"}}
 	for name, c := range map[string]struct {
 		change func(o []client.Object) []client.Object
-		same   bool
+		// stale is a plan that touches no machine, rolling one that does.
+		stale, rolling bool
 	}{
-		"Nothing":             {func(o []client.Object) []client.Object { return o }, true},
-		"EditOfItsTemplate":   {func(o []client.Object) []client.Object { o[2].SetGeneration(2); return o }, false},
-		"ItsTemplateGone":     {func(o []client.Object) []client.Object { return append(o[:2], o[3]) }, false},
-		"EditOfAnothers":      {func(o []client.Object) []client.Object { o[3].SetGeneration(2); return o }, true},
-		"AcceptedAnew":        {func(o []client.Object) []client.Object { o[0] = accepted("edge-01", "c"); return o }, false},
-		"AnotherAcceptedAnew": {func(o []client.Object) []client.Object { o[1] = accepted("edge-02", "c"); return o }, false},
-		"AnotherGone":         {func(o []client.Object) []client.Object { return append(o[:1], o[2:]...) }, false},
+		"Nothing":             {func(o []client.Object) []client.Object { return o }, false, false},
+		"EditOfItsTemplate":   {func(o []client.Object) []client.Object { o[2].SetGeneration(2); return o }, true, true},
+		"ItsTemplateGone":     {func(o []client.Object) []client.Object { return append(o[:2], o[3:]...) }, true, true},
+		"EditOfAnothers":      {func(o []client.Object) []client.Object { o[3].SetGeneration(2); return o }, false, false},
+		"AnotherGone":         {func(o []client.Object) []client.Object { return append(o[:1], o[2:]...) }, true, true},
+		"ItsAccount":          {func(o []client.Object) []client.Object { o[4].(*v1alpha1.CloudAccount).Status.Unknown = lost; return o }, true, true},
+		"AnothersAccount":     {func(o []client.Object) []client.Object { o[5].(*v1alpha1.CloudAccount).Status.Unknown = lost; return o }, false, false},
+		"AcceptedAnew":        {func(o []client.Object) []client.Object { o[0].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"; return o }, true, true},
+		"AnotherAcceptedAnew": {func(o []client.Object) []client.Object { o[1].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"; return o }, true, true},
+		"ItsPhase": {func(o []client.Object) []client.Object {
+			return on(o, 0, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Phase = v1alpha1.PhaseUpdating })
+		}, true, true},
+		"AnothersPhase": {func(o []client.Object) []client.Object {
+			return on(o, 1, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Phase = v1alpha1.PhaseDegraded })
+		}, false, false},
+		"AnothersDrift": {func(o []client.Object) []client.Object {
+			return on(o, 1, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Drift = []v1alpha1.DriftFinding{{Object: "VM x"}} })
+		}, false, false},
+		"AnotherRolls": {func(o []client.Object) []client.Object {
+			return on(o, 1, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Outcome = rolling })
+		}, false, true},
+		"AnotherFleetsRolls": {func(o []client.Object) []client.Object {
+			return on(o, 6, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Outcome = rolling })
+		}, false, false},
+		"AnotherDeletedElsewhere": {func(o []client.Object) []client.Object {
+			return on(o, 1, func(c *v1alpha1.NutanixClusterSpec) {
+				set(c, v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.ClusterDeletedElsewhereReason, "gone")
+			})
+		}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if after := state(t, c.change(base())...); (after == before) != c.same {
-				t.Errorf("another state: %t", after != before)
+			base := func() []client.Object {
+				stranger := mirror("other-01")
+				stranger.Annotations[v1alpha1.FleetAnnotation] = "staging"
+				return []client.Object{
+					mirror("edge-01"), mirror("edge-02"), template("t1", "edge-01"), template("t2", "edge-02"), account("edge-01"), account("edge-02"), stranger,
+				}
+			}
+			for machines, stale := range map[bool]bool{false: c.stale, true: c.rolling} {
+				of := review.About{Clusters: []string{"edge-01"}, Machines: machines}
+				if changed := state(t, of, c.change(base())...) != state(t, of, base()...); changed != stale {
+					t.Errorf("a plan that touches machines (%t) is stale: %t", machines, changed)
+				}
 			}
 		})
+	}
+	// What is left to do of a roll counts in full until it is done.
+	of := review.About{Machines: true}
+	begun, goes := mirror("edge-02"), mirror("edge-02")
+	begun.Status.Outcome, goes.Status.Outcome = rolling, further
+	if state(t, of, begun) != state(t, of, goes) {
+		t.Error("a machine that another cluster re-created makes plans stale")
 	}
 }

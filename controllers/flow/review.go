@@ -149,7 +149,7 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 			return err
 		}
 		in.Was = r.was(one)
-		one.proposal, err = Propose(ctx, in, r.scene.Gather(in.Cluster), "", plan.Options{Recreate: gone(one.mirror)})
+		one.proposal, err = Propose(ctx, in, r.scene.Gather(in.Cluster), "", plan.Options{Recreate: Gone(one.mirror)})
 	case one.base != nil:
 		if one.base.Err != nil {
 			return errBase

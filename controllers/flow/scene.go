@@ -71,13 +71,13 @@ func (s Scene) own(name string) *v1alpha1.NutanixClusterSpec {
 
 // accepted says whether inputs are those that a living mirror accepted for this Fleet, and its cluster is not gone.
 func (s Scene) accepted(mirror *v1alpha1.NutanixClusterSpec, inputs string) bool {
-	return mirror != nil && mirror.DeletionTimestamp.IsZero() && mirror.Annotations[v1alpha1.AcceptedDigestAnnotation] == inputs && !gone(mirror) &&
+	return mirror != nil && mirror.DeletionTimestamp.IsZero() && mirror.Annotations[v1alpha1.AcceptedDigestAnnotation] == inputs && !Gone(mirror) &&
 		(s.Fleet == nil || mirror.Annotations[v1alpha1.FleetAnnotation] == s.Fleet.Name)
 }
 
-// gone says whether a cluster existed and was deleted by another hand, as its status reports: creating it anew needs an
+// Gone says whether a cluster existed and was deleted by another hand, as its status reports: creating it anew needs an
 // approval.
-func gone(mirror *v1alpha1.NutanixClusterSpec) bool {
+func Gone(mirror *v1alpha1.NutanixClusterSpec) bool {
 	if mirror == nil {
 		return false
 	}

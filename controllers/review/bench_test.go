@@ -169,10 +169,14 @@ type sight struct {
 	may     bool
 	reviews int
 	offline bool
+	about   About
 	err     error
 }
 
-func (s *sight) State(context.Context, []string) (string, error) { return s.state, nil }
+func (s *sight) State(context.Context) (State, error) {
+	state := s.state
+	return func(of About) (string, error) { s.about = of; return state, nil }, nil
+}
 
 func (s *sight) Review(_ context.Context, head, base *fleet.Fleet, offline bool) (view.Report, error) {
 	s.reviews++

@@ -13,6 +13,7 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/gitsource"
 	"github.com/refract-dev/refract/gitsource/forge"
+	"github.com/refract-dev/refract/render/plan"
 	"github.com/refract-dev/refract/render/plan/view"
 )
 
@@ -20,7 +21,11 @@ import (
 func (p *pass) look(ctx context.Context, base gitsource.Revision, pull *forge.Pull) error {
 	k := p.m.pulls[pull.Number]
 	if k != nil {
-		made, err := p.stamp(ctx, pull, base, k.clusters)
+		live, err := p.state(ctx, pull)
+		if err != nil {
+			return err
+		}
+		made, err := p.stamp(pull, base, live, k.about)
 		if err != nil {
 			return err
 		}
@@ -45,18 +50,27 @@ func (p *pass) settle(ctx context.Context, pull *forge.Pull, k *known) error {
 	return p.say(ctx, pull, k)
 }
 
+// state is what is live now; of that a fork's plan depends on nothing.
+func (p *pass) state(ctx context.Context, pull *forge.Pull) (State, error) {
+	if pull.Fork {
+		return func(About) (string, error) { return "", nil }, nil
+	}
+	live, err := p.Live.State(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking at what is live: %w", err)
+	}
+	return live, nil
+}
+
 // stamp says what a plan is made from: the proposed commit, the branch that it goes to, the Fleet's own spec, and what is
 // live. Another stamp is another plan.
-func (p *pass) stamp(ctx context.Context, pull *forge.Pull, base gitsource.Revision, clusters []string) (string, error) {
-	live := ""
-	if !pull.Fork {
-		var err error
-		if live, err = p.Live.State(ctx, clusters); err != nil {
-			return "", fmt.Errorf("looking at what is live: %w", err)
-		}
+func (p *pass) stamp(pull *forge.Pull, base gitsource.Revision, live State, about About) (string, error) {
+	state, err := live(about)
+	if err != nil {
+		return "", fmt.Errorf("looking at what is live: %w", err)
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		pull.Head, base.Hash, fmt.Sprint(p.Fleet.UID, p.Fleet.Generation, pull.Fork), live, strings.Join(clusters, " "),
+		pull.Head, base.Hash, fmt.Sprint(p.Fleet.UID, p.Fleet.Generation, pull.Fork), state, fmt.Sprint(about),
 	}, "\x00")))
 	return hex.EncodeToString(sum[:]), nil
 }
@@ -76,8 +90,7 @@ func (p *pass) renew(ctx context.Context, pull *forge.Pull, before *known) error
 		return p.failed(ctx, pull, k, err)
 	}
 	// Before the plan: what changes while it is made makes it stale.
-	k.clusters = f.touched()
-	made, err := p.stamp(ctx, pull, f.base.Revision, k.clusters)
+	live, err := p.state(ctx, pull)
 	if err != nil {
 		return err
 	}
@@ -92,8 +105,28 @@ func (p *pass) renew(ctx context.Context, pull *forge.Pull, before *known) error
 	if err := p.comment(ctx, pull, k, f, report); err != nil {
 		return err
 	}
-	k.made = made
+	k.about = aboutOf(report, f)
+	if k.made, err = p.stamp(pull, f.base.Revision, live, k.about); err != nil {
+		return err
+	}
 	return p.settle(ctx, pull, k)
+}
+
+// aboutOf says what a report is about: what the files change, and what else waits on the branch and is told as well.
+func aboutOf(r view.Report, f *files) About {
+	about := About{Clusters: f.touched()}
+	for i := range r.Clusters {
+		c := &r.Clusters[i]
+		about.Clusters = append(about.Clusters, c.Plan.Cluster)
+		about.Machines = about.Machines || c.Plan.Recreated()+c.Plan.Removed() > 0 || plan.Rank(c.Plan.Severity()) >= plan.Rank(v1alpha1.SeverityRollout)
+	}
+	for i := range r.Capacity {
+		about.Accounts = append(about.Accounts, r.Capacity[i].Account)
+	}
+	slices.Sort(about.Clusters)
+	slices.Sort(about.Accounts)
+	about.Clusters, about.Accounts = slices.Compact(about.Clusters), slices.Compact(about.Accounts)
+	return about
 }
 
 // begin notes that a pull request is being planned. A commit that was never shown is marked so.

@@ -39,12 +39,26 @@ type Source interface {
 
 // Live is the management cluster.
 type Live interface {
-	// State is a digest over what plans of the named clusters depend on beside the files. It costs no request.
-	State(ctx context.Context, clusters []string) (string, error)
+	// State is what is there now. It costs no request.
+	State(ctx context.Context) (State, error)
 	// Review plans. Offline, nothing live may be read and no secret used.
 	Review(ctx context.Context, head, base *fleet.Fleet, offline bool) (view.Report, error)
 	// May asks Kubernetes whether the user or group that an approver is mapped to may approve the Fleet's plans.
 	May(ctx context.Context, a v1alpha1.ReviewApprover) (bool, error)
+}
+
+// State is the management cluster at one moment: a digest over what a plan depends on beside the files. While it is the
+// same, a plan made anew would be the same.
+type State func(of About) (string, error)
+
+// About is what a plan is about.
+type About struct {
+	// Clusters that it changes, or says anything of.
+	Clusters []string
+	// Accounts in whose Prism Central it makes machines.
+	Accounts []string
+	// Machines go or are re-created: then limits apply, which sum over everything under way in the Fleet.
+	Machines bool
 }
 
 // Job is what a pass needs of one Fleet.
@@ -100,10 +114,10 @@ type decoded struct {
 // known is what was last made of one pull request.
 type known struct {
 	head string
-	// made says what the plan was made from, when, and which clusters it is about.
-	made     string
-	at       time.Time
-	clusters []string
+	// made says what the plan was made from, when, and what it is about.
+	made  string
+	at    time.Time
+	about About
 	// tree that was put into the store; empty when nothing was.
 	tree string
 	// verdict of the plan, before anybody's word.

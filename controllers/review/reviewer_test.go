@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/gitsource/forge"
 	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan/view"
@@ -83,6 +84,33 @@ func TestStalePlansAreRenewed(t *testing.T) {
 				b.wantStatus(b.board.pulls[7], forge.Success, "5 machines re-created")
 			}
 		})
+	}
+}
+
+// What is looked at for a plan to be renewed is what the plan says something about, and nothing else.
+func TestAbout(t *testing.T) {
+	b := newBench(t)
+	b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report {
+		r := b.rolls(3)
+		waits := b.rolls(0).Clusters[0]
+		waits.Plan.Cluster, waits.Pending = "core-01", true
+		r.Clusters, r.Capacity = append(r.Clusters, waits), []view.Capacity{{Account: "pc-east"}}
+		return r
+	}
+	b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
+	b.pass()
+	b.pass()
+	if of := b.live.about; !slices.Equal(of.Clusters, []string{"core-01", "edge-01"}) || !slices.Equal(of.Accounts, []string{"pc-east"}) || !of.Machines || b.live.reviews != 1 {
+		t.Errorf("%+v after %d plans", of, b.live.reviews)
+	}
+	b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report {
+		r := b.rolls(0)
+		r.Clusters[0].Plan.Changes[0].Severity = v1alpha1.SeverityInPlace
+		return r
+	}
+	b.live.state = "edited"
+	if b.pass(); b.live.about.Machines || b.live.reviews != 2 {
+		t.Errorf("%+v after %d plans", b.live.about, b.live.reviews)
 	}
 }
 
