@@ -24,7 +24,7 @@ func (m *metrics) reviewed(fleet client.ObjectKey, out review.Outcome, err error
 	if !ok || out.Open >= 0 {
 		t.open = out.Open
 	}
-	if err == nil && !out.More {
+	if err == nil && out.Again == 0 {
 		t.looked = m.now()
 	}
 	if out.Posted > 0 {

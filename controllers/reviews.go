@@ -29,9 +29,6 @@ import (
 // reviewTimeout bounds one look at the pull requests of a Fleet, so that no forge keeps others waiting for long.
 const reviewTimeout = 10 * time.Minute
 
-// reviewSoon is when to look again at what was not done in one go.
-const reviewSoon = 2 * time.Second
-
 // ReviewReconciler has the pull requests onto a Fleet's branch say what their merge would do. It has a queue and workers
 // of its own: a forge that is down, slow or wants to be left alone delays nothing else, and nothing here changes a
 // cluster.
@@ -98,8 +95,8 @@ func (r *ReviewReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if err = r.publish(ctx, f, &said); err != nil {
 		return ctrl.Result{}, err
 	}
-	if out.More && failed == nil {
-		again = min(again, reviewSoon)
+	if out.Again > 0 && failed == nil {
+		again = min(again, out.Again)
 	}
 	return ctrl.Result{RequeueAfter: again}, failed
 }
@@ -189,6 +186,8 @@ func concludeReview(f *v1alpha1.Fleet, err error, now time.Time) (metav1.Conditi
 		return failed(v1alpha1.AuthenticationFailedReason, err.Error()), every, nil
 	case errors.Is(err, gitsource.ErrUnreachable):
 		return failed(v1alpha1.RepositoryUnreachableReason, err.Error()), 0, err
+	case review.Apart(err):
+		return failed(v1alpha1.ReviewFailedReason, err.Error()), every, nil
 	case !errors.As(err, &step):
 		return failed(v1alpha1.ReviewFailedReason, err.Error()), 0, err
 	case step.kind == stalled:

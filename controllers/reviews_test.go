@@ -278,15 +278,21 @@ func TestState(t *testing.T) {
 		// stale is a plan that touches no machine, rolling one that does.
 		stale, rolling bool
 	}{
-		"Nothing":             {func(o []client.Object) []client.Object { return o }, false, false},
-		"EditOfItsTemplate":   {func(o []client.Object) []client.Object { o[2].SetGeneration(2); return o }, true, true},
-		"ItsTemplateGone":     {func(o []client.Object) []client.Object { return append(o[:2], o[3:]...) }, true, true},
-		"EditOfAnothers":      {func(o []client.Object) []client.Object { o[3].SetGeneration(2); return o }, false, false},
-		"AnotherGone":         {func(o []client.Object) []client.Object { return append(o[:1], o[2:]...) }, true, true},
-		"ItsAccount":          {func(o []client.Object) []client.Object { o[4].(*v1alpha1.CloudAccount).Status.Unknown = lost; return o }, true, true},
-		"AnothersAccount":     {func(o []client.Object) []client.Object { o[5].(*v1alpha1.CloudAccount).Status.Unknown = lost; return o }, false, false},
-		"AcceptedAnew":        {func(o []client.Object) []client.Object { o[0].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"; return o }, true, true},
-		"AnotherAcceptedAnew": {func(o []client.Object) []client.Object { o[1].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"; return o }, true, true},
+		"Nothing":           {func(o []client.Object) []client.Object { return o }, false, false},
+		"EditOfItsTemplate": {func(o []client.Object) []client.Object { o[2].SetGeneration(2); return o }, true, true},
+		"ItsTemplateGone":   {func(o []client.Object) []client.Object { return append(o[:2], o[3:]...) }, true, true},
+		"EditOfAnothers":    {func(o []client.Object) []client.Object { o[3].SetGeneration(2); return o }, false, false},
+		"AnotherGone":       {func(o []client.Object) []client.Object { return append(o[:1], o[2:]...) }, true, true},
+		"ItsAccount":        {func(o []client.Object) []client.Object { o[4].(*v1alpha1.CloudAccount).Status.Unknown = lost; return o }, true, true},
+		"AnothersAccount":   {func(o []client.Object) []client.Object { o[5].(*v1alpha1.CloudAccount).Status.Unknown = lost; return o }, false, false},
+		"AcceptedAnew": {func(o []client.Object) []client.Object {
+			o[0].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"
+			return o
+		}, true, true},
+		"AnotherAcceptedAnew": {func(o []client.Object) []client.Object {
+			o[1].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"
+			return o
+		}, true, true},
 		"ItsPhase": {func(o []client.Object) []client.Object {
 			return on(o, 0, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Phase = v1alpha1.PhaseUpdating })
 		}, true, true},

@@ -13,9 +13,6 @@ import (
 	"github.com/refract-dev/refract/render/plan/view"
 )
 
-// errMoved: Git and the forge do not agree yet on what is proposed.
-var errMoved = errors.New("the pull request is being updated")
-
 // files of a pull request as they would be after its merge.
 type files struct {
 	// base is the tip of the branch that it goes to.
@@ -44,16 +41,23 @@ func (p *pass) read(ctx context.Context, pull *forge.Pull) (*files, error) {
 			return nil, fmt.Errorf("reading where it left %s: %w", pull.Base, err)
 		}
 	}
-	if full.Head != pull.Head || full.MergeBase == "" {
-		return nil, errMoved
+	switch {
+	case full.Head != pull.Head:
+		return nil, disagree("the forge lists it at commit %s and, asked for it alone, at %s", pull.Head, full.Head)
+	case full.MergeBase == "":
+		return nil, disagree("the forge names no commit at which %s left %s; they may have no history in common: rebase it", pull.Head, pull.Base)
 	}
 	snaps, err := p.Source.Snapshots(ctx, gitsource.Ref{Branch: p.branch()}, gitsource.Ref{Name: pull.Ref}, gitsource.Ref{Commit: full.MergeBase})
+	if errors.Is(err, gitsource.ErrRefNotFound) {
+		return nil, disagree("the forge proposes commit %s as %s, which left %s at %s, and in Git there is no such thing: %w; %s",
+			pull.Head, pull.Ref, pull.Base, full.MergeBase, err, ofMirrors)
+	}
 	if err != nil {
 		return nil, err
 	}
 	base, head, left := snaps[0], snaps[1], snaps[2]
 	if head.Revision.Hash != pull.Head {
-		return nil, errMoved
+		return nil, disagree("the forge proposes commit %s, and %s in Git is %s; %s", pull.Head, pull.Ref, head.Revision.Hash, ofMirrors)
 	}
 	f := &files{base: base, revision: head.String()}
 	merged, err := f.merge(ctx, p.branch(), left, base, head)

@@ -33,8 +33,14 @@ func (p *pass) look(ctx context.Context, base gitsource.Revision, pull *forge.Pu
 			return p.settle(ctx, pull, k)
 		}
 	}
+	if k != nil && k.head == pull.Head && k.apart != nil {
+		if left := k.apart.next.Sub(p.Now()); left > 0 {
+			p.again(left)
+			return errors.Join(p.hear(ctx, pull, k), k.apart.told(p.Now()))
+		}
+	}
 	if p.plans++; p.plans > plansInAPass {
-		p.out.More = true
+		p.again(soon)
 		return nil
 	}
 	return p.renew(ctx, pull, k)
@@ -82,13 +88,18 @@ func (p *pass) renew(ctx context.Context, pull *forge.Pull, before *known) error
 		return err
 	}
 	f, err := p.read(ctx, pull)
-	if errors.Is(err, errMoved) {
-		p.out.More = true
-		return nil
+	if disagree := new(disagreement); errors.As(err, &disagree) {
+		k.apart = k.apart.again(disagree, p.Now())
+		p.again(k.apart.next.Sub(p.Now()))
+		err = k.apart.told(p.Now())
+		if err == nil {
+			return nil
+		}
 	}
 	if err != nil {
 		return p.failed(ctx, pull, k, err)
 	}
+	k.apart = nil
 	// Before the plan: what changes while it is made makes it stale.
 	live, err := p.state(ctx, pull)
 	if err != nil {

@@ -23,6 +23,8 @@ const (
 	renewAfter = 10 * time.Minute
 	// plansInAPass bounds how many pull requests one pass plans, so that it ends; the next one goes on.
 	plansInAPass = 10
+	// soon is when the next pass goes on.
+	soon = 2 * time.Second
 	// planTimeout bounds the making of one plan.
 	planTimeout = 5 * time.Minute
 	// decodeCache is how many bytes of decoded files and built layers are kept of one Fleet's pull requests: 16 MiB.
@@ -79,8 +81,9 @@ type Outcome struct {
 	Open int
 	// Posted counts the comments and statuses that were handed to the forge because they differ from the last ones.
 	Posted int
-	// More is left to do, or a pull request moved while it was looked at: look again soon.
-	More bool
+	// Again is how soon something is left to do: pull requests that one pass had no room for, or such as Git and the forge
+	// do not agree on. 0: at the next interval.
+	Again time.Duration
 }
 
 // Reviewer keeps on every open pull request onto a Fleet's branch one comment and one commit status that say what its
@@ -120,6 +123,8 @@ type known struct {
 	about About
 	// tree that was put into the store; empty when nothing was.
 	tree string
+	// apart is when Git and the forge were last found not to agree on it; nil when they do.
+	apart *apart
 	// verdict of the plan, before anybody's word.
 	verdict verdict
 	// comment and status as they were last sent.
@@ -208,6 +213,13 @@ func (p *pass) run(ctx context.Context) error {
 		}
 	}
 	return wrong.err()
+}
+
+// again has the next pass be no later than after d.
+func (p *pass) again(d time.Duration) {
+	if p.out.Again == 0 || d < p.out.Again {
+		p.out.Again = d
+	}
 }
 
 // troubles are what went wrong, by pull request.
