@@ -40,6 +40,8 @@ type guard struct {
 	observe Observer
 	sent    sent
 
+	unchanged unchanged
+
 	mu    sync.Mutex
 	until time.Time
 }
@@ -103,9 +105,13 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (g *guard) send(req *http.Request) (*http.Response, error) {
-	res, err := g.inner.RoundTrip(req)
+	asked, before := g.unchanged.condition(req)
+	res, err := g.inner.RoundTrip(asked)
 	if err != nil {
 		return nil, g.noAnswer(req.Context(), err)
+	}
+	if before != nil && res.StatusCode == http.StatusNotModified {
+		before.again(res)
 	}
 	if res.StatusCode >= 400 {
 		defer func() { _ = res.Body.Close() }()
@@ -120,6 +126,7 @@ func (g *guard) send(req *http.Request) (*http.Response, error) {
 		g.rest(res.Header) // This answer is still good.
 	}
 	res.Body = &bounded{ReadCloser: res.Body, left: maxAnswer}
+	g.unchanged.keep(req, res)
 	return res, nil
 }
 
