@@ -145,7 +145,7 @@ func underwayOf(o *v1alpha1.MachineOutcome) string {
 // Review implements review.Live.
 func (l *liveReview) Review(ctx context.Context, head, base *fleet.Fleet, offline bool) (planview.Report, error) {
 	if offline {
-		return flow.Review(ctx, head, base, flow.Scene{Namespace: l.fleet.Namespace, Fleet: l.fleet})
+		return flow.Review(ctx, head, base, flow.Scene{Public: true, Namespace: l.fleet.Namespace, Fleet: l.fleet})
 	}
 	s, err := l.fleets.look(ctx, l.fleet.DeepCopy())
 	if err != nil {
@@ -164,11 +164,11 @@ func (l *liveReview) scene(s *scene, head *fleet.Fleet) flow.Scene {
 	}
 	account := func(name string) client.ObjectKey { return client.ObjectKey{Namespace: l.fleet.Namespace, Name: name} }
 	return flow.Scene{
-		Namespace: l.fleet.Namespace, Fleet: l.fleet, Mirrors: mirrors, Mirrored: s.mirrored(),
+		Public: true, Namespace: l.fleet.Namespace, Fleet: l.fleet, Mirrors: mirrors, Mirrored: s.mirrored(),
 		Gather: func(c *v1alpha1.NutanixClusterSpec) flow.Gatherer {
 			return kube.Cluster{
 				Client: s.client, Reader: l.Reader, Namespace: l.fleet.Namespace, Name: c.Name,
-				Ignore: c.Spec.DriftIgnore, Adopt: c.Spec.Adopt, Answers: l.answers,
+				Ignore: c.Spec.DriftIgnore, Adopt: c.Spec.Adopt, Answers: l.answers, Public: true,
 			}
 		},
 		Try: func(ctx context.Context, c, mirror *v1alpha1.NutanixClusterSpec) error {

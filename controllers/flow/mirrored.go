@@ -25,6 +25,8 @@ type Mirrored struct {
 	Profiles []v1alpha1.ClusterProfile
 	// Fleets of the namespace that live, by name. Nil: not known, and every Fleet that an object names counts as living.
 	Fleets map[string]bool
+
+	public bool // what is in other namespaces is not named
 }
 
 // ChangedProfile finds another content under a profile version that is mirrored: versions are immutable. The error is a
@@ -63,13 +65,32 @@ func (m Mirrored) Taken(c fleet.Cluster) error {
 			continue
 		}
 		if same {
-			return fmt.Errorf("a cluster named %s exists in namespace %s on the same Prism Central (%s), where names are identities; choose another name", other.Name, other.Namespace, address)
+			return fmt.Errorf("a cluster named %s exists in %s on the same Prism Central (%s), where names are identities; choose another name", other.Name, m.whereabouts(other), address)
 		}
 		if host := other.Spec.ControlPlane.Endpoint.Host; host == c.Object.Spec.ControlPlane.Endpoint.Host {
-			return fmt.Errorf("endpoint %s is in use by cluster %s/%s on the same Prism Central (%s); choose a free address, or delete that cluster first if this one is the same under a new name", host, other.Namespace, other.Name, address)
+			return fmt.Errorf("endpoint %s is in use by %s on the same Prism Central (%s); choose a free address, or delete that cluster first if this one is the same under a new name", host, m.nameOf(other), address)
 		}
 	}
 	return nil
+}
+
+// hides says whether a living cluster is not to be named.
+func (m Mirrored) hides(living *v1alpha1.NutanixClusterSpec) bool {
+	return m.public && living.Namespace != m.Namespace
+}
+
+func (m Mirrored) whereabouts(living *v1alpha1.NutanixClusterSpec) string {
+	if m.hides(living) {
+		return "another namespace"
+	}
+	return "namespace " + living.Namespace
+}
+
+func (m Mirrored) nameOf(living *v1alpha1.NutanixClusterSpec) string {
+	if m.hides(living) {
+		return "a cluster in another namespace"
+	}
+	return "cluster " + living.Namespace + "/" + living.Name
 }
 
 // address is the Prism Central of a living cluster, "" when its account is not known. One whose account is missing is

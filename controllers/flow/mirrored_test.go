@@ -2,6 +2,7 @@ package flow
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -53,6 +54,12 @@ func TestTaken(t *testing.T) {
 			err := m.Taken(fleet.Cluster{Object: &newcomer, Account: &fleet.Account{Object: &declared}})
 			if (err == nil) != (c.says == "") || (err != nil && !strings.Contains(err.Error(), c.says)) {
 				t.Errorf("says %v, want %q", err, c.says)
+			}
+			m.public = true
+			told := m.Taken(fleet.Cluster{Object: &newcomer, Account: &fleet.Account{Object: &declared}})
+			want := strings.NewReplacer("namespace there", "another namespace", "cluster there/edge-02", "a cluster in another namespace").Replace(fmt.Sprint(err))
+			if fmt.Sprint(told) != want {
+				t.Errorf("tells everybody %v, want %s", told, want)
 			}
 		})
 	}

@@ -27,6 +27,7 @@ const maxParallel = 8
 // cluster costs the same in a fleet of 10 or 1000; see [Scene.All]. What is wrong with one cluster is a mistake in the
 // report and stops no other; an error means that what is live could not be read, and nothing is known.
 func Review(ctx context.Context, head, base *fleet.Fleet, s Scene) (view.Report, error) {
+	s.Mirrored.public = s.Public
 	r := &review{scene: s, head: head, base: base, before: map[string]*fleet.Cluster{}}
 	if base != nil {
 		for i := range base.Clusters {
@@ -130,7 +131,7 @@ func (r *review) planOne(ctx context.Context, one *reviewed) error {
 	if err != nil && r.scene.live() && !errors.As(err, &known) && !Refused(err) {
 		return fmt.Errorf("planning cluster %s: %w", one.name, err)
 	}
-	one.err = err
+	one.err = r.scene.told(err)
 	return ctx.Err()
 }
 
@@ -166,7 +167,7 @@ func (r *review) propose(ctx context.Context, one *reviewed) (err error) {
 		one.proposal.Plan.Predicted = true // nothing was asked, so all of it is
 	}
 	if err == nil {
-		one.Plan = one.proposal.Plan
+		one.Plan = r.scene.bounded(one.proposal.Plan)
 	}
 	return err
 }
@@ -218,7 +219,7 @@ func (r *review) try(ctx context.Context, c, mirror *v1alpha1.NutanixClusterSpec
 	}
 	err := r.scene.Try(ctx, c, mirror)
 	if Invalid(err) {
-		return &plan.Decision{Reason: v1alpha1.ForbiddenReason, Message: "refused: " + err.Error()}, nil
+		return &plan.Decision{Reason: v1alpha1.ForbiddenReason, Message: "refused: " + r.scene.refusedWords(err)}, nil
 	}
 	return nil, err
 }

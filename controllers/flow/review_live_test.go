@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/flow"
@@ -130,5 +132,57 @@ func TestReviewUnderway(t *testing.T) {
 	s.Underway = func(context.Context) (flow.Underway, error) { return flow.Underway{}, errors.New("connection refused") }
 	if _, err := flow.Review(t.Context(), head.decode(), base.decode(), s); err == nil {
 		t.Error("what could not be read counts as nothing")
+	}
+}
+
+// TestPublicReview repeats nobody's words but those about Refract's own kinds, and not at any length.
+func TestPublicReview(t *testing.T) {
+	kind := schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: "NutanixClusterSpec"}
+	webhook := apierrors.NewForbidden(schema.GroupResource{}, "edge-01", errors.New(`admission webhook "x" denied the request: payroll has it`))
+	policy := apierrors.NewInvalid(kind, "edge-01", field.ErrorList{field.Forbidden(nil, `policy 'p' denied request: payroll has it`)})
+	own := apierrors.NewInvalid(kind, "edge-01", field.ErrorList{field.Invalid(field.NewPath("spec", "network"), "x", "never changes; "+strings.Repeat("payroll ", 1000))})
+	rights := apierrors.NewForbidden(schema.GroupResource{Resource: "clusters"}, "edge-01", errors.New(`User "system:serviceaccount:payroll:refract" cannot patch`))
+	for name, c := range map[string]struct {
+		gather, try error
+		shown       string
+		hidden      bool
+	}{
+		"Webhook":       {try: webhook, shown: "403 Forbidden", hidden: true},
+		"Policy":        {try: policy, shown: "refused: " + plan.Unshown, hidden: true},
+		"OwnKind":       {try: own, shown: "spec.network: Invalid value"},
+		"Rights":        {gather: rights, shown: "403 Forbidden", hidden: true},
+		"RightsWrapped": {gather: fmt.Errorf("dry run: %w", rights), shown: "`refract plan` shows it", hidden: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, public := range []bool{false, true} {
+				s := liveScene(threeClusters().decode(), c.gather)
+				s.Public = public
+				s.Try = func(_ context.Context, one, _ *v1alpha1.NutanixClusterSpec) error {
+					if one.Name == "edge-01" {
+						return c.try
+					}
+					return nil
+				}
+				r, err := flow.Review(t.Context(), threeClusters().decode(), nil, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				said := ""
+				for _, m := range r.Mistakes {
+					said += m.Message
+				}
+				for _, one := range r.Clusters {
+					if one.Decision != nil {
+						said += one.Decision.Message
+					}
+				}
+				switch {
+				case !public && !strings.Contains(said, "payroll"):
+					t.Errorf("who asks for himself is told %q", said)
+				case public && (strings.Contains(said, "payroll") == c.hidden || !strings.Contains(said, c.shown) || len(said) > 1000):
+					t.Errorf("everybody is told %q", said)
+				}
+			}
+		})
 	}
 }

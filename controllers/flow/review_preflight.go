@@ -127,7 +127,7 @@ func (r *review) preflight() {
 func (r *review) look(one *reviewed, coming map[string]int) preflight.Input {
 	in := preflight.Input{
 		Cluster: r.scene.inputs(*one.declared).Cluster, Objects: one.proposal.Wanted(), Machines: coming,
-		New: one.proposal.creates(), Before: one.proposal.before(), Why: notAsked,
+		New: one.proposal.creates(), Before: one.proposal.before(), Why: notAsked, Public: r.scene.Public,
 	}
 	account := in.Cluster.Spec.AccountRef.Name
 	if r.scene.Owned != nil {

@@ -32,6 +32,9 @@ type Scene struct {
 	Sites func(account string) (*site.Inventory, string)
 	// Owned are the ExtIDs of VMs of an account that machines of this management cluster name. Nil: not known.
 	Owned func(account string) map[string]bool
+	// Public: everybody reads the report who may read the repository. It names nothing that is neither in Namespace nor in
+	// the files, and of the API server's words only those about Refract's own kinds.
+	Public bool
 	// Underway tells what was accepted and is not carried out. Nil: not known, which the Report's Note says.
 	Underway func(ctx context.Context) (Underway, error)
 	// All plans every cluster, also those whose inputs are the accepted ones: what an upgrade of Refract or another hand

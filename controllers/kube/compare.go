@@ -156,8 +156,8 @@ func (c Cluster) dryRun(ctx context.Context, want, live *unstructured.Unstructur
 			c.Answers.learn(want, live, stored)
 		}
 		return stored, "", nil
-	case refusal(want, err) != "":
-		return nil, refusal(want, err), nil
+	case c.refusal(want, err) != "":
+		return nil, c.refusal(want, err), nil
 	case live == nil && namespaceMissing(err):
 		// Nothing to ask: the namespace is created with the first real apply's surroundings, not by us.
 		return nil, "", nil

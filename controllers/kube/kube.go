@@ -34,6 +34,9 @@ type Cluster struct {
 	Ignore []v1alpha1.DriftIgnore
 	// Adopt treats existing objects of wanted names as ours.
 	Adopt bool
+	// Public: what is gathered is shown to everybody, so of a refusal by anybody's webhook or policy but Cluster API's own
+	// the words are left out.
+	Public bool
 	// Answers remembers what dry runs were answered; nil asks every time.
 	Answers *Answers
 	// Clock says what time it is when Cluster API's own code asks (expiring certificates, rollout.after). Default: the

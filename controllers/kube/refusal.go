@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/refract-dev/refract/render/plan"
 )
 
 // refusal are the words with which the API server, a webhook, an admission policy or a quota refused an object for what
@@ -32,6 +34,15 @@ func refusal(o *unstructured.Unstructured, err error) string {
 		return discreet(o, causes(s.Details))
 	}
 	return s.Message
+}
+
+// refusal are the words that whoever reads the plan may see.
+func (c Cluster) refusal(o *unstructured.Unstructured, err error) string {
+	words := refusal(o, err)
+	if words != "" && c.Public && plan.Outsider(err.Error()) {
+		return plan.Unshown
+	}
+	return words
 }
 
 // denials are what a 403 says that is about the object and not about who asks: of webhooks, of admission policies (they

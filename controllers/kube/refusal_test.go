@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/refract-dev/refract/render/plan"
 )
 
 func TestRefusal(t *testing.T) {
@@ -19,6 +21,27 @@ func TestRefusal(t *testing.T) {
 	}
 	answer := func(code int32, message string) error {
 		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: metav1.StatusReasonForbidden, Message: message}}
+	}
+	// Whoever reads the plan may see what Cluster API says, and nothing of what others say.
+	for _, c := range []struct {
+		err            error
+		public, hidden bool
+	}{
+		{answer(403, `admission webhook "x" denied the request: payroll`), false, false},
+		{answer(403, `admission webhook "x" denied the request: payroll`), true, true},
+		{&apierrors.StatusError{ErrStatus: metav1.Status{
+			Code: 422, Message: `admission webhook "x" denied the request: no`,
+			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: metav1.CauseTypeForbidden, Field: "spec", Message: "payroll"}}},
+		}}, true, true},
+		{answer(403, `admission webhook "validation.x-k8s.io" denied the request: payroll`), true, false},
+		{answer(422, `spec.replicas: Invalid value: payroll`), true, false},
+	} {
+		for _, kind := range []string{"Cluster", "KubeadmControlPlane"} {
+			got := Cluster{Public: c.public}.refusal(fromYAML(t, "kind: "+kind), c.err)
+			if got == "" || (got == plan.Unshown) != c.hidden || c.hidden && strings.Contains(got, "payroll") {
+				t.Errorf("of %v is shown %q", c.err, got)
+			}
+		}
 	}
 	cases := map[string]struct {
 		kind   string

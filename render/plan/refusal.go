@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,18 @@ func refusal(p Pair) string {
 		return "its words quote a secret value, so they are not shown; `kubectl apply --dry-run=server` of the object tells them"
 	}
 	return words
+}
+
+// Unshown stands in a view for everybody in the place of words that only those may read who ask for themselves.
+const Unshown = "what it says is not for everybody here; `refract plan` shows it to who may ask"
+
+var denial = regexp.MustCompile(`(?:admission webhook "([^"]*)" )?denied (?:the )?request`)
+
+// Outsider reports whether words of an API server are those of an admission webhook or policy other than Cluster API's
+// own, whose names end in x-k8s.io. They may be about anything that its author knows of.
+func Outsider(words string) bool {
+	found := denial.FindStringSubmatch(words)
+	return found != nil && found[1] != "x-k8s.io" && !strings.HasSuffix(found[1], ".x-k8s.io")
 }
 
 // secretsOf lists the values of o that are never shown, in every form in which they may be quoted.

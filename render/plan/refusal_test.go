@@ -44,3 +44,20 @@ func TestRefusalTellsNoSecret(t *testing.T) {
 		})
 	}
 }
+
+// TestOutsider: what Cluster API and the API server itself say of an object is about that object.
+func TestOutsider(t *testing.T) {
+	for words, want := range map[string]bool{
+		`KubeadmControlPlane.controlplane.cluster.x-k8s.io "a" is invalid: spec.replicas: Forbidden: cannot be an even number`:                     false,
+		`admission webhook "validation.kubeadmcontrolplane.controlplane.cluster.x-k8s.io" denied the request: spec.version: Forbidden`:             false,
+		`dry run: admission webhook "quota.example.com" denied the request: namespace payroll has what is left`:                                    true,
+		`admission webhook "x-k8s.io.example.com" denied the request: admission webhook "a.x-k8s.io" denied the request: no`:                       true,
+		`admission webhook "fakex-k8s.io" denied the request: no`:                                                                                  true,
+		`clusters.cluster.x-k8s.io "a" is forbidden: ValidatingAdmissionPolicy 'one-owner' with binding 'b' denied request: payroll/secret has it`: true,
+		`nutanixmachinetemplates is forbidden: exceeded quota: q, requested: count/nutanixmachinetemplates=1, used: 5, limited: 5`:                 false,
+	} {
+		if got := Outsider(words); got != want {
+			t.Errorf("%s: %t", words, got)
+		}
+	}
+}

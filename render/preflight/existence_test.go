@@ -151,6 +151,20 @@ func TestExistenceFails(t *testing.T) {
 			},
 			one{"Names", "metadata.name", "category KubernetesClusterName=edge-01 has VMs already (b, c, d and 1 more), and no machine of this management cluster owns them. They may be a living cluster's: give the new one another name, adopt the old one where it lives, or delete what is left of it in Prism Central"},
 		},
+		"EndpointInUseForEverybody": {
+			func(w *world) {
+				w.in.Public = true
+				w.add(site.VM{ExtID: "vm-9", Name: "printer", Element: "pe-1", NICs: []site.NIC{{Subnet: "net-101", IPs: []netip.Addr{at("10.20.0.10")}}}})
+			},
+			one{"Endpoint", "spec.controlPlane.endpoint.host", "10.20.0.10 is used by another VM: free it, or take another address. " + moving},
+		},
+		"ForeignVMsForEverybody": {
+			func(w *world) {
+				w.in.Public = true
+				w.add(site.VM{ExtID: "b", Name: "b", Categories: []string{"cat-own"}})
+			},
+			one{"Names", "metadata.name", "category KubernetesClusterName=edge-01 has VMs already (1), and no machine of this management cluster owns them. They may be a living cluster's: give the new one another name, adopt the old one where it lives, or delete what is left of it in Prism Central"},
+		},
 		"Namesake": {
 			func(w *world) { w.add(site.VM{ExtID: "x", Name: "edge-01-workers-x7k2p-bcd2f"}) },
 			one{"Names", "metadata.name", "there are VMs with names as of this cluster's machines (edge-01-workers-x7k2p-bcd2f), and no machine of this management cluster owns them. They may be a living cluster's: give the new one another name, adopt the old one where it lives, or delete what is left of it in Prism Central"},

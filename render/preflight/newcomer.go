@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/refract-dev/refract/render/site"
@@ -38,7 +39,7 @@ func (c *checks) endpoint() {
 			return slices.Contains(n.IPs, address.Unmap()) && near.has(vm, n)
 		})
 		if has && !c.ours(vm) {
-			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is used by VM %s (%s): free it, or take another address. %s", host, vm.Name, vm.ExtID, c.moving()))
+			c.failed(CheckEndpoint, endpointField, fmt.Sprintf("%s is used by %s: free it, or take another address. %s", host, c.stranger(vm), c.moving()))
 		}
 	}
 }
@@ -113,10 +114,10 @@ func (c *checks) names() {
 	const rest = "no machine of this management cluster owns them. They may be a living cluster's: give the new one another name, adopt the old one where it lives, or delete what is left of it in Prism Central"
 	if len(members) > 0 {
 		c.failed(CheckNames, "metadata.name", fmt.Sprintf("category %s=%s has VMs already (%s), and %s",
-			site.ClusterCategory, c.Cluster.Name, some(members), rest))
+			site.ClusterCategory, c.Cluster.Name, c.some(members), rest))
 	}
 	if len(namesakes) > 0 {
-		c.failed(CheckNames, "metadata.name", fmt.Sprintf("there are VMs with names as of this cluster's machines (%s), and %s", some(namesakes), rest))
+		c.failed(CheckNames, "metadata.name", fmt.Sprintf("there are VMs with names as of this cluster's machines (%s), and %s", c.some(namesakes), rest))
 	}
 }
 
@@ -128,8 +129,18 @@ func (c *checks) ours(vm site.VM) bool {
 	return c.owned(vm) && slices.ContainsFunc(groups(c.Input), func(g group) bool { return g.names.MatchString(vm.Name) })
 }
 
+func (c *checks) stranger(vm site.VM) string {
+	if c.Public {
+		return "another VM"
+	}
+	return fmt.Sprintf("VM %s (%s)", vm.Name, vm.ExtID)
+}
+
 // some names a few.
-func some(names []string) string {
+func (c *checks) some(names []string) string {
+	if c.Public {
+		return strconv.Itoa(len(names))
+	}
 	slices.Sort(names)
 	if len(names) > 3 {
 		return strings.Join(names[:3], ", ") + fmt.Sprintf(" and %d more", len(names)-3)

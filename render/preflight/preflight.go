@@ -37,6 +37,8 @@ type Input struct {
 	// Machines that the plan creates or replaces, by owner ("KubeadmControlPlane/x", "MachineDeployment/y"). Only what
 	// these need is checked. Nil: all that are wanted.
 	Machines map[string]int
+	// Public: everybody reads the findings, so VMs that are not the cluster's own are not named.
+	Public bool
 }
 
 // Class of a check; what a finding does is decided for each class.
