@@ -23,8 +23,8 @@ const (
 	maxCall = 1 << 20
 	// maxCalls are taken at once; each may hold maxCall of memory for as long as its caller needs to send it.
 	maxCalls = 64
-	// callTimeout is how long a caller may take to send its call.
-	callTimeout = 10 * time.Second
+	// callTimeout is how long a caller may take to send the header of its call, and then the body.
+	callTimeout = 5 * time.Second
 )
 
 // receiver takes the calls of Git servers. A call is answered before anything comes of it: all that an answer needs is in
@@ -45,6 +45,8 @@ type receiver struct {
 	log   logr.Logger
 
 	slots chan struct{}
+	// patience is how long a caller may take to send the body.
+	patience time.Duration
 }
 
 // Results of calls, as counted.
@@ -89,7 +91,7 @@ func (r *receiver) Start(ctx context.Context) error {
 		return fmt.Errorf("--webhook-address: %w", err)
 	}
 	server := &http.Server{
-		Handler: r, ReadHeaderTimeout: callTimeout, ReadTimeout: callTimeout, WriteTimeout: 2 * callTimeout,
+		Handler: r, ReadHeaderTimeout: callTimeout, ReadTimeout: 2 * callTimeout, WriteTimeout: 3 * callTimeout,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 	go func() {
@@ -119,6 +121,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case callBusy:
 		header.Set("Retry-After", "5")
 	}
+	if answer.code >= http.StatusBadRequest {
+		header.Set("Connection", "close") // what it may still be sending is not waited for
+	}
 	w.WriteHeader(answer.code)
 	_, _ = io.WriteString(w, answer.text+"\n") // A caller that has gone misses nothing.
 }
@@ -131,6 +136,10 @@ func (r *receiver) take(w http.ResponseWriter, req *http.Request) string {
 		return callPath
 	case req.Method != http.MethodPost:
 		return callMethod
+	case !forge.Signs(req.Header):
+		return callUnsigned // before it takes a place, and before a byte of its body is read
+	case req.ContentLength > maxCall:
+		return callOversized
 	}
 	select {
 	case r.slots <- struct{}{}:
@@ -138,6 +147,10 @@ func (r *receiver) take(w http.ResponseWriter, req *http.Request) string {
 	default:
 		return callBusy
 	}
+	late := time.AfterFunc(r.patience, func() {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // Where that cannot be set the server's own holds.
+	})
+	defer late.Stop()
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxCall))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return callOversized

@@ -77,7 +77,7 @@ func (r *relay) leaveWord(ctx context.Context, fleet client.ObjectKey) error {
 func setupHooks(mgr ctrl.Manager, o Options, m *metrics, a *asks) (*receiver, error) {
 	hooks := &receiver{
 		address: o.WebhookAddress, tokens: &tokens{}, elected: mgr.Elected(), push: a.about(&v1alpha1.Fleet{}),
-		count: m.called, log: o.Log.WithName("webhook"), slots: make(chan struct{}, maxCalls),
+		count: m.called, log: o.Log.WithName("webhook"), slots: make(chan struct{}, maxCalls), patience: callTimeout,
 	}
 	if o.WebhookAddress == "" {
 		return hooks, nil

@@ -83,6 +83,22 @@ func content(h http.Header, body []byte) []byte {
 	return []byte(form.Get("payload"))
 }
 
+// Signs says whether a call carries a signature, and every one that it carries has the form of one. Without that
+// ParseHook refuses it whatever its body is.
+func Signs(h http.Header) bool {
+	found := false
+	for _, s := range signatures {
+		for _, value := range h.Values(s.header) {
+			text, ok := strings.CutPrefix(value, s.prefix)
+			if given, err := hex.DecodeString(text); !ok || err != nil || len(given) != sha256.Size {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
 // signed compares in constant time.
 func signed(h http.Header, sum []byte) bool {
 	found := false
