@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -28,6 +29,15 @@ func disagree(format string, args ...any) error {
 
 // Error says who says what, and what to do if it lasts.
 func (d *disagreement) Error() string { return d.err.Error() }
+
+// short is as much of a commit's id as people need. The forge may say anything in the place of one.
+func short(commit string) string {
+	const enough = 12
+	if strings.Trim(commit, "0123456789abcdef") != "" {
+		return "that is none"
+	}
+	return commit[:min(len(commit), enough)]
+}
 
 // Apart says whether nothing else went wrong in a pass than that Git and the forge disagree: trying again at once does
 // not help.

@@ -43,21 +43,21 @@ func (p *pass) read(ctx context.Context, pull *forge.Pull) (*files, error) {
 	}
 	switch {
 	case full.Head != pull.Head:
-		return nil, disagree("the forge lists it at commit %s and, asked for it alone, at %s", pull.Head, full.Head)
+		return nil, disagree("the forge lists it at commit %s and, asked for it alone, at %s", short(pull.Head), short(full.Head))
 	case full.MergeBase == "":
-		return nil, disagree("the forge names no commit at which %s left %s; they may have no history in common: rebase it", pull.Head, pull.Base)
+		return nil, disagree("the forge names no commit at which %s left %s; they may have no history in common: rebase it", short(pull.Head), p.branch())
 	}
 	snaps, err := p.Source.Snapshots(ctx, gitsource.Ref{Branch: p.branch()}, gitsource.Ref{Name: pull.Ref}, gitsource.Ref{Commit: full.MergeBase})
 	if errors.Is(err, gitsource.ErrRefNotFound) {
-		return nil, disagree("the forge proposes commit %s as %s, which left %s at %s, and in Git there is no such thing: %w; %s",
-			pull.Head, pull.Ref, pull.Base, full.MergeBase, err, ofMirrors)
+		return nil, disagree("the forge proposes commit %s as %s, which left %s at %s, and in Git there is no such ref or commit; %s",
+			short(pull.Head), pull.Ref, p.branch(), short(full.MergeBase), ofMirrors)
 	}
 	if err != nil {
 		return nil, err
 	}
 	base, head, left := snaps[0], snaps[1], snaps[2]
 	if head.Revision.Hash != pull.Head {
-		return nil, disagree("the forge proposes commit %s, and %s in Git is %s; %s", pull.Head, pull.Ref, head.Revision.Hash, ofMirrors)
+		return nil, disagree("the forge proposes commit %s, and %s in Git is %s; %s", short(pull.Head), pull.Ref, short(head.Revision.Hash), ofMirrors)
 	}
 	f := &files{base: base, revision: head.String()}
 	merged, err := f.merge(ctx, p.branch(), left, base, head)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,7 +39,6 @@ type guard struct {
 	app     bool
 	now     func() time.Time
 	observe Observer
-	sent    sent
 
 	unchanged unchanged
 
@@ -75,7 +75,7 @@ func (g *guard) client(rt http.RoundTripper, timeout time.Duration) *http.Client
 func (g *guard) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case !g.ours(req.URL):
-		return fail(ErrRefused, "the host redirects to %s; redirects to another host are not followed. If it has moved, put its new address here", g.quote(req.URL.Scheme+"://"+req.URL.Host))
+		return fail(ErrRefused, "the host redirects to another host, and that is not followed. If it has moved, put its new address here; a browser shows it")
 	case via[0].Method != http.MethodGet:
 		return fail(ErrRefused, "the host redirects what is to be written; if the repository was renamed, put its new name here")
 	case len(via) > maxRedirects:
@@ -94,7 +94,6 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if until := g.resting(); !until.IsZero() {
 		return nil, &RateLimited{Until: until}
 	}
-	g.sent.note(req.Header.Get("Authorization"))
 	done := func(error) {}
 	if g.observe != nil {
 		done = g.observe(req.Method)
@@ -137,15 +136,19 @@ func (g *guard) isJSON(res *http.Response) error {
 	if t == "" || res.StatusCode >= 300 || (err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))) {
 		return nil
 	}
-	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type %q); check the address, and what stands between here and there", g.quote(t))
+	if !slices.Contains([]string{"text/html", "text/plain", "application/xml", "text/xml", "application/octet-stream"}, kind) {
+		kind = "another one"
+	}
+	return fail(ErrUnreachable, "the host answers, but not as an API (Content-Type: %s); check the address, and what stands between here and there", kind)
 }
 
 // refusal judges an answer of 400 and more.
 func (g *guard) refusal(res *http.Response, body []byte) error {
-	said := g.message(body)
-	if limited(res, said) {
+	words := message(body)
+	if limited(res, words) {
 		return &RateLimited{Until: g.rest(res.Header)}
 	}
+	said := known(words)
 	code := res.StatusCode
 	switch {
 	case code == http.StatusUnauthorized && g.app:
@@ -162,23 +165,34 @@ func (g *guard) refusal(res *http.Response, body []byte) error {
 	return fail(ErrRefused, "the host refuses the request (%d%s)", code, said)
 }
 
-// message is what the host says in its JSON, fit to stand after a status code.
-func (g *guard) message(body []byte) string {
+// message is what the host says in its JSON. It is never repeated: it may hold anything, also credentials of long ago.
+func message(body []byte) string {
 	var answer struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(body, &answer) != nil || answer.Message == "" {
+	if json.Unmarshal(body, &answer) != nil {
 		return ""
 	}
-	said := g.quote(answer.Message)
-	if said == "" {
-		return ""
-	}
-	return ", " + said
+	return answer.Message
 }
 
-// quote makes words of the host fit for a message.
-func (g *guard) quote(words string) string { return g.sent.quote(words) }
+// phrases that hosts use and that tell people what to do; of all others the status code is enough.
+var phrases = []string{
+	"Bad credentials", "A JSON web token could not be decoded", "Resource not accessible by integration",
+	"Resource not accessible by personal access token", "token does not have at least one of required scope(s)",
+	"Must be a team member", "Must be an organization member", "Must have push access", "Repository was archived",
+	"issue is locked", "SAML enforcement", "IP allow list", "Validation Failed",
+}
+
+// known are the words of ours that the host's words hold, fit to stand after a status code.
+func known(words string) string {
+	for _, phrase := range phrases {
+		if strings.Contains(strings.ToLower(words), strings.ToLower(phrase)) {
+			return ", " + phrase
+		}
+	}
+	return ""
+}
 
 // limited tells a limit of requests from a missing right: GitHub answers 403 to both.
 func limited(res *http.Response, said string) bool {
@@ -243,15 +257,15 @@ func (g *guard) noAnswer(ctx context.Context, err error) error {
 	case errors.As(err, &unknown):
 		return fail(ErrUnreachable, "the host's certificate is signed by an unknown authority; put the authority's certificate into the Secret as ca.crt")
 	case errors.As(err, &host):
-		return fail(ErrUnreachable, "the certificate is for another host: %s", g.quote(host.Error()))
+		return fail(ErrUnreachable, "the certificate is for another host than %s; take a name that it is for as the address", g.host.Hostname())
 	case errors.As(err, &verify):
-		return fail(ErrUnreachable, "the host's certificate was not accepted: %s", g.quote(err.Error()))
+		return fail(ErrUnreachable, "the host's certificate was not accepted: it may have expired, or this machine's clock is wrong")
 	case errors.As(err, &record), bytes.Contains([]byte(err.Error()), []byte("HTTP response to HTTPS client")):
 		return fail(ErrUnreachable, "the host does not speak TLS on this port; check the address")
 	}
 	// Anything else may hold what the host sent, also credentials of before.
-	if wire := new(net.OpError); errors.As(err, &wire) && g.quote(wire.Error()) != "" {
-		return fail(ErrUnreachable, "%s", g.quote(wire.Error()))
+	if wire := new(net.OpError); errors.As(err, &wire) {
+		return fail(ErrUnreachable, "%s", clean(wire.Error())) // in the words of this machine
 	}
 	return fail(ErrUnreachable, "the host's answer cannot be read: the connection ended early, or the host does not speak HTTP; check the address")
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,6 +92,29 @@ func TestLastAnswerBeforeTheLimit(t *testing.T) {
 	})
 }
 
+// oldToken was rotated away.
+const oldToken = "gho-of-long-ago-0123456789"
+
+// written are the forms in which a secret may come back.
+func written(secret string) []string {
+	quoted := strings.Trim(strconv.Quote(secret), `"`)
+	forms := []string{
+		secret, quoted, strings.Trim(strconv.Quote(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret),
+		html.EscapeString(secret), hex.EncodeToString([]byte(secret)),
+	}
+	if text, err := json.Marshal(secret); err == nil {
+		forms = append(forms, strings.Trim(string(text), `"`))
+	}
+	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for shift := range 3 {
+			// Three bytes make four letters: what stands before and after changes the first and the last of them.
+			text := e.EncodeToString([]byte(strings.Repeat("x", shift) + secret))
+			forms = append(forms, text[(shift*8+5)/6:(shift+len(secret))*8/6])
+		}
+	}
+	return forms
+}
+
 func TestAnswersThatAreNone(t *testing.T) {
 	type handler = http.HandlerFunc
 	for name, c := range map[string]struct {
@@ -124,6 +150,18 @@ func TestAnswersThatAreNone(t *testing.T) {
 				_, _ = fmt.Fprint(w, strings.Repeat("x", 1<<20))
 			}
 		}, ErrLimit, "16 MiB"},
+		"EchoOfOld": {"one that was used up before this process began, and is in no memory of ours", func(w http.ResponseWriter, _ *http.Request) {
+			say(w, 403, fields{"message": oldToken})
+		}, ErrAuth, "(403)"},
+		"EchoOfOldBesideWords": {"only what is ours of its words is repeated", func(w http.ResponseWriter, _ *http.Request) {
+			say(w, 403, fields{"message": "must be a team member " + oldToken})
+		}, ErrAuth, "(403, Must be a team member)"},
+		"EchoOfOldHost": {"in the name of a host", func(w http.ResponseWriter, req *http.Request) {
+			http.Redirect(w, req, "https://"+oldToken+".example.com/", http.StatusFound)
+		}, ErrRefused, "not followed"},
+		"EchoOfOldElsewhere": {"in the type of an answer", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/"+oldToken)
+		}, ErrUnreachable, "Content-Type"},
 		"Echo": {"a host may echo what it was sent", func(w http.ResponseWriter, req *http.Request) {
 			say(w, 403, fields{"message": "no rights: " + req.Header.Get("Authorization")})
 		}, ErrAuth, "403"},
@@ -154,7 +192,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 				if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.words) {
 					t.Fatalf("%s: want %v with %q, got %v", c.reason, c.kind, c.words, err)
 				}
-				for _, form := range written(secretToken) {
+				for _, form := range append(written(secretToken), oldToken) {
 					if !strings.Contains(err.Error(), form) {
 						continue
 					}
