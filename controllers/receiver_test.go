@@ -285,7 +285,9 @@ func TestSlowCallersGiveTheirPlaceBack(t *testing.T) {
 		t.Cleanup(func() { _ = slow.Close() })
 		_, _ = fmt.Fprintf(slow, "POST /hooks/clusters/production HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nX-Signature: %s\r\n\r\n{", signature("{", hookToken))
 	}
-	g.Eventually(func() int { return call(t, r, "/hooks/clusters/production", "push", `{"ref":"refs/heads/main"}`, hookToken) }, "10s").
+	g.Eventually(func() int {
+		return call(t, r, "/hooks/clusters/production", "push", `{"ref":"refs/heads/main"}`, hookToken)
+	}, "10s").
 		Should(gomega.BeElementOf(http.StatusAccepted, http.StatusConflict))
 }
 
