@@ -54,6 +54,11 @@ type FleetReconciler struct {
 	metrics  *metrics
 	hooks    *receiver
 	reviewed review.Store
+	// hear has the pull requests of a Fleet looked at now; nil: nobody does.
+	hear func(fleet client.ObjectKey)
+	// sites and compared tell of Prism Centrals; nil: nothing is known.
+	sites    *sites
+	compared *comparisons
 
 	claims claims
 
@@ -73,6 +78,11 @@ type fleetMemory struct {
 	served string
 	// stirred: its review changed, so that it is looked at before the interval is over.
 	stirred bool
+	// asked is the tree for whose sake the forge was asked last, and askedAt when.
+	asked   string
+	askedAt time.Time
+	// unreadable is what was said last of a review that cannot be read.
+	unreadable string
 	// handled is what the last complete look was about; while it holds, only the interval leads to another.
 	handled string
 	next    time.Time

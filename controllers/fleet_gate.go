@@ -21,6 +21,7 @@ func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 	if err := r.recallReview(ctx, s); err != nil {
 		return err
 	}
+	r.measure(s)
 	in := s.gateInput(r)
 	s.gated = plan.Gate(in)
 	if s.read() && (s.gated.Digest != "" || s.failed() != nil) {
@@ -36,6 +37,7 @@ func (r *FleetReconciler) gate(ctx context.Context, s *scene) error {
 	for name, d := range s.gated.Decisions {
 		s.decide(name, d)
 	}
+	r.askForge(s)
 	return nil
 }
 
@@ -131,19 +133,36 @@ func (s *scene) readTrailers(ctx context.Context, now time.Time) ([]string, erro
 	return slices.DeleteFunc(digests, func(digest string) bool { return s.void(digest, now) }), nil
 }
 
-// void says whether a digest names what is held and was first shown more than a week ago: an approval comes too late.
+// void says whether a digest names what was shown, and for the first time more than a week ago wherever it was: an
+// approval comes too late.
 func (s *scene) void(digest string, now time.Time) bool {
-	held := s.fleet.Status.Plan
-	if held.Digest == digest && held.RecordedAt != nil && plan.Expired(held.RecordedAt.Time, now) {
-		return true
+	shown := s.shownAt(digest)
+	return len(shown) > 0 && !slices.ContainsFunc(shown, func(at time.Time) bool { return !plan.Expired(at, now) })
+}
+
+// shownAt is when what a digest names was first shown: as held, and in the pull request.
+func (s *scene) shownAt(digest string) []time.Time {
+	var shown []time.Time
+	if held := s.fleet.Status.Plan; held.Digest == digest && held.RecordedAt != nil {
+		shown = append(shown, held.RecordedAt.Time)
 	}
 	for name := range s.mirrors {
-		held := s.records[name].Held
-		if held != nil && held.Digest == digest && plan.Expired(held.RecordedAt.Time, now) {
-			return true
+		if held := s.records[name].Held; held != nil && held.Digest == digest {
+			shown = append(shown, held.RecordedAt.Time)
 		}
 	}
-	return false
+	if s.reviewed == nil {
+		return shown
+	}
+	if s.reviewed.Digest == digest {
+		shown = append(shown, s.reviewed.Shown)
+	}
+	for _, c := range s.reviewed.Clusters {
+		if c.Plan.Digest() == digest {
+			shown = append(shown, c.Shown)
+		}
+	}
+	return shown
 }
 
 // trailersOf finds the approvals in the last paragraph of a commit message, where Git keeps trailers.

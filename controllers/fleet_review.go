@@ -2,32 +2,42 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers/review"
 	"github.com/refract-dev/refract/render/plan"
 )
 
 // recallReview reads what a pull request showed of the files that are gated: once for each revision, and again while
-// something waits. Nobody having been shown them is an answer, not getting one is none.
+// something waits. Nobody having been shown them is an answer, not getting one is none; what cannot be read is said, and
+// counts as not reviewed, so that the rest of the Fleet goes on.
 func (r *FleetReconciler) recallReview(ctx context.Context, s *scene) error {
 	if s.fleet.Spec.Review == nil || !s.read() || (s.memory.served == s.memory.tree && !s.pending()) {
 		return nil
 	}
 	shown, err := r.reviewed.Get(ctx, client.ObjectKeyFromObject(s.fleet), s.memory.tree)
-	if err != nil {
+	switch {
+	case errors.Is(err, review.ErrUnreadable):
+		s.unreadable = err.Error()
+		if s.memory.unreadable != s.unreadable {
+			r.Recorder.Eventf(s.fleet, corev1.EventTypeWarning, v1alpha1.ReviewFailedReason, "%s counts as not reviewed: %s", s.revision, s.unreadable)
+		}
+	case err != nil:
 		return err
-	}
-	if shown == nil || !shown.Served() {
+	case shown == nil || !shown.Served():
 		s.reviewed = shown
 	}
+	s.memory.unreadable = s.unreadable
 	return nil
 }
 
@@ -47,9 +57,9 @@ func (s *scene) review() plan.Review {
 	if asked == nil || !s.read() {
 		return plan.Review{}
 	}
-	said := plan.Review{Required: asked.Required, Approvers: len(asked.Approvers) > 0}
+	said := plan.Review{Required: asked.Required, Approvers: len(asked.Approvers) > 0, Unreadable: s.unreadable}
 	if s.reviewed != nil {
-		said.Name = pullRequest(s.reviewed)
+		said.Name, said.Heard = pullRequest(s.reviewed), s.reviewed.Merged
 	}
 	return said
 }
@@ -65,7 +75,21 @@ func (s *scene) shownOf(name string, now time.Time) plan.ReviewInput {
 	if c, ok := s.reviewed.Clusters[name]; ok {
 		shown = c.Plan
 	}
-	return plan.ReviewInput{Plan: &shown, Approved: s.reviewed.InForce(name, now) != nil}
+	return plan.ReviewInput{Plan: &shown, Approved: s.reviewed.InForce(name, now) != nil, Worse: s.roomless[name]}
+}
+
+// askForge has the pull requests looked at when something waits for a word that may have been given there and the forge
+// has not told since the merge: once for these files, and again after an interval.
+func (r *FleetReconciler) askForge(s *scene) {
+	m, now := s.memory, r.Now()
+	if s.reviewed == nil || s.reviewed.Merged || !s.review().Approvers || s.gated.Digest == "" || r.hear == nil {
+		return
+	}
+	if m.asked == m.tree && now.Sub(m.askedAt) < interval(s.fleet) {
+		return
+	}
+	m.asked, m.askedAt = m.tree, now
+	r.hear(client.ObjectKeyFromObject(s.fleet))
 }
 
 // reviewer is who approved what was shown of a cluster, by their names at the forge and in Kubernetes.
@@ -86,13 +110,21 @@ func (r *FleetReconciler) spendReview(ctx context.Context, s *scene) error {
 	if s.fleet.Spec.Review == nil || !s.read() {
 		return nil
 	}
-	if err := r.reviewed.Spend(ctx, client.ObjectKeyFromObject(s.fleet), s.memory.tree, s.taken()); err != nil {
+	if err := r.reviewed.Spend(ctx, client.ObjectKeyFromObject(s.fleet), s.memory.tree, s.showed(), s.taken()); err != nil {
 		return err
 	}
 	if len(s.held()) == 0 && len(s.open()) == 0 {
 		s.memory.served = s.memory.tree
 	}
 	return nil
+}
+
+// showed is the number of the pull request that showed the files; 0 when none did.
+func (s *scene) showed() int {
+	if s.reviewed == nil {
+		return 0
+	}
+	return s.reviewed.Number
 }
 
 // taken are the clusters that a review showed and that nothing keeps waiting any more.

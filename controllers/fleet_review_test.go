@@ -27,17 +27,17 @@ func inPlace(cluster string) plan.Plan {
 // afterMerge is a look at a revision whose pull request showed changes of edge-01 and edge-02 and was approved.
 func afterMerge(t *testing.T, reads *int) (*FleetReconciler, *scene) {
 	t.Helper()
-	api := stand(t, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-		if _, ok := o.(*corev1.Secret); ok && reads != nil {
+	api := stand(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, all client.ObjectList, opts ...client.ListOption) error {
+		if _, ok := all.(*corev1.SecretList); ok && reads != nil {
 			*reads++
 		}
-		return c.Get(ctx, key, o, opts...)
+		return c.List(ctx, all, opts...)
 	}})
 	store := review.Store{Client: api, Reader: api, Now: func() time.Time { return noon }}
 	shown := review.Reviewed{Tree: mergedTree, Number: 7, Head: "c1", Clusters: map[string]review.Cluster{"edge-01": {Plan: inPlace("edge-01")}, "edge-02": {Plan: inPlace("edge-02")}}}
 	if err := errors.Join(
 		store.Put(t.Context(), production, shown),
-		store.Approve(t.Context(), production, mergedTree, []review.Approval{{User: "alice", AsUser: "alice@example.com", Commit: "c1", Proved: true}}),
+		store.Merge(t.Context(), production, mergedTree, 7, []review.Approval{{User: "alice", AsUser: "alice@example.com", Commit: "c1", Proved: true}}),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestWhatWasShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.fleet.Spec.Review.Approvers = []v1alpha1.ReviewApprover{{User: "alice", AsUser: "alice@example.com"}}
-	if got, want := s.review(), (plan.Review{Required: true, Name: "pull request #7", Approvers: true}); got != want {
+	if got, want := s.review(), (plan.Review{Required: true, Name: "pull request #7", Approvers: true, Heard: true}); got != want {
 		t.Errorf("%+v", got)
 	}
 	if in := s.shownOf("edge-01", noon); !in.Approved || in.Plan.Digest() != inPlace("edge-01").Digest() {

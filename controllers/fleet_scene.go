@@ -53,6 +53,9 @@ type scene struct {
 	settled   bool // all that Git declares is accepted
 	trailers  bool // a commit message approves something
 	stirred   bool // what was shown of a revision changed
+
+	unreadable string              // why it is not known whether this revision was reviewed
+	roomless   map[string][]string // by cluster, what room is gone since its review
 }
 
 // proposal is what happens to one cluster in this reconcile.

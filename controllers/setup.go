@@ -195,7 +195,7 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 		Client: own, Reader: reader, Recorder: recorder, Now: o.Clock.Now,
 		clients: shared.clients, records: shared.records, layers: shared.layers, support: shared.support, inputs: inputs,
 		sources: &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
-		metrics: m, answers: answers,
+		metrics: m, answers: answers, sites: sites, compared: compared,
 	}
 	if fleets.hooks, err = setupHooks(mgr, o, m, asks); err != nil {
 		return fmt.Errorf("setting up webhooks: %w", err)
@@ -222,7 +222,7 @@ func setup(mgr ctrl.Manager, o Options, m *metrics) error {
 		sources:  &sources{reader: reader, allowFileURLs: o.AllowFileURLs, allowInsecure: o.AllowInsecureGit, metrics: m},
 		sites:    sites, compared: compared, answers: &kube.Answers{}, woken: newAsks(),
 	}
-	fleets.hooks.review = reviews.Wake
+	fleets.hooks.review, fleets.hear = reviews.Wake, reviews.Wake
 	if err = fleets.setup(mgr, asks); err != nil {
 		return fmt.Errorf("setting up the Fleet controller: %w", err)
 	}

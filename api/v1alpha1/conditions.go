@@ -94,7 +94,8 @@ const (
 	ApprovalRequiredReason = "ApprovalRequired"
 	// ReviewRequiredReason: the Fleet requires reviews, and the files of this revision were not planned in a pull request.
 	ReviewRequiredReason = "ReviewRequired"
-	// ReviewedPlanExceededReason: the change does more than the pull request showed; the message says what.
+	// ReviewedPlanExceededReason: the change does more than the pull request showed, or does not fit any more as it showed;
+	// the message says what.
 	ReviewedPlanExceededReason = "ReviewedPlanExceeded"
 	// ForbiddenReason: the change is refused; the message says what to commit instead.
 	ForbiddenReason = "Forbidden"

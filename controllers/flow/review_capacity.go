@@ -13,18 +13,26 @@ import (
 
 // capacity sums what all clusters need at the peak, by Prism Element.
 func (r *review) capacity(ins []preflight.Input) {
-	for _, room := range preflight.Peak(ins) {
-		c := view.Capacity{
-			Account: room.Account, Element: room.Element, Clusters: room.Clusters,
-			NeedVCPUs: room.Need.VCPUs, NeedMemoryBytes: room.Need.MemoryBytes,
-			FreeVCPUs: room.Free.VCPUs, FreeMemoryBytes: room.Free.MemoryBytes, OneHostLost: room.OneHostLost,
-			Known: room.Known, Why: room.Why,
-		}
+	for _, c := range Capacity(ins) {
 		if !c.Known && r.scene.live() {
 			r.fromStatus(&c)
 		}
 		r.report.Capacity = append(r.report.Capacity, c)
 	}
+}
+
+// Capacity is what clusters need at the peak, by Prism Element, beside what is free there.
+func Capacity(ins []preflight.Input) []view.Capacity {
+	var all []view.Capacity
+	for _, room := range preflight.Peak(ins) {
+		all = append(all, view.Capacity{
+			Account: room.Account, Element: room.Element, Clusters: room.Clusters,
+			NeedVCPUs: room.Need.VCPUs, NeedMemoryBytes: room.Need.MemoryBytes,
+			FreeVCPUs: room.Free.VCPUs, FreeMemoryBytes: room.Free.MemoryBytes, OneHostLost: room.OneHostLost,
+			Known: room.Known, Why: room.Why,
+		})
+	}
+	return all
 }
 
 // fromStatus takes what is free from the status of the account, as the operator saw it last.

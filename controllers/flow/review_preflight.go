@@ -125,10 +125,8 @@ func (r *review) preflight() {
 
 // look is what is known to check the coming machines of a cluster by.
 func (r *review) look(one *reviewed, coming map[string]int) preflight.Input {
-	in := preflight.Input{
-		Cluster: r.scene.inputs(*one.declared).Cluster, Objects: one.proposal.Wanted(), Machines: coming,
-		New: one.proposal.creates(), Before: one.proposal.before(), Why: notAsked, Public: r.scene.Public,
-	}
+	in := one.proposal.Needs(r.scene.inputs(*one.declared).Cluster, coming)
+	in.Why, in.Public = notAsked, r.scene.Public
 	account := in.Cluster.Spec.AccountRef.Name
 	if r.scene.Owned != nil {
 		in.Owned = r.scene.Owned(account)
@@ -140,6 +138,11 @@ func (r *review) look(one *reviewed, coming map[string]int) preflight.Input {
 		in.Why = "the status of CloudAccount " + account + " does not tell"
 	}
 	return in
+}
+
+// Needs is what the coming machines of a cluster need, to be held against a Prism Central.
+func (p Proposal) Needs(c *v1alpha1.NutanixClusterSpec, coming map[string]int) preflight.Input {
+	return preflight.Input{Cluster: c, Objects: p.Wanted(), Machines: coming, New: p.creates(), Before: p.before()}
 }
 
 // sure checks by what little a status tells: what that does not know is no finding.

@@ -25,7 +25,7 @@ func (p *pass) hear(ctx context.Context, pull *forge.Pull, k *known) error {
 	if err != nil || k.heard && reflect.DeepEqual(words, k.approvals) {
 		return err
 	}
-	if err := p.Store.Approve(ctx, p.key, k.tree, words); err != nil {
+	if err := p.Store.Approve(ctx, p.key, k.tree, pull.Number, words); err != nil {
 		return err
 	}
 	k.approvals, k.heard = words, true
@@ -87,17 +87,17 @@ func speaks(s forge.Approval, a v1alpha1.ReviewApprover) bool {
 }
 
 // approvedBy names who approved all that is held; empty when something still waits.
-func (p *pass) approvedBy(ctx context.Context, k *known) (string, error) {
+func (p *pass) approvedBy(ctx context.Context, pull *forge.Pull, k *known) (string, error) {
 	if k.tree == "" || len(k.approvals) == 0 {
 		return "", nil
 	}
-	shown, err := p.Store.Get(ctx, p.key, k.tree)
+	shown, err := p.Store.Shown(ctx, p.key, k.tree, pull.Number)
 	if err != nil {
 		return "", err
 	}
 	var by []string
 	for _, cluster := range k.verdict.held {
-		a := shown.InForce(cluster, p.Now())
+		a := shown.Stands(cluster, p.Now())
 		if a == nil {
 			return "", nil
 		}

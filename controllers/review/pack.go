@@ -28,6 +28,8 @@ type header struct {
 	Title      string               `json:"title,omitempty"`
 	Head       string               `json:"head,omitempty"`
 	Base       string               `json:"base,omitempty"`
+	Digest     string               `json:"digest,omitempty"`
+	Merged     bool                 `json:"merged,omitempty"`
 	Shown      time.Time            `json:"shown"`
 	Put        time.Time            `json:"put"`
 	Clusters   map[string]time.Time `json:"clusters,omitempty"` // when each was first shown
@@ -52,7 +54,7 @@ type shownCluster struct {
 func (r *Reviewed) header() header {
 	h := header{
 		APIVersion: packVersion, Tree: r.Tree, Number: r.Number, URL: r.URL, Title: r.Title, Head: r.Head, Base: r.Base,
-		Shown: r.Shown, Clusters: map[string]time.Time{}, Approvals: r.Approvals,
+		Digest: r.Digest, Merged: r.Merged, Shown: r.Shown, Clusters: map[string]time.Time{}, Approvals: r.Approvals,
 	}
 	for name, c := range r.Clusters {
 		h.Clusters[name] = c.Shown
@@ -84,8 +86,8 @@ func unpacked(h header, packed []byte) (*Reviewed, error) {
 		return nil, err
 	}
 	r := &Reviewed{
-		Tree: h.Tree, Number: h.Number, URL: h.URL, Title: h.Title, Head: h.Head, Base: h.Base, Shown: h.Shown,
-		Clusters: map[string]Cluster{}, Capacity: b.Capacity, Approvals: h.Approvals,
+		Tree: h.Tree, Number: h.Number, URL: h.URL, Title: h.Title, Head: h.Head, Base: h.Base, Digest: h.Digest, Merged: h.Merged,
+		Shown: h.Shown, Clusters: map[string]Cluster{}, Capacity: b.Capacity, Approvals: h.Approvals,
 	}
 	for name, c := range b.Clusters {
 		p, err := plan.Unmarshal(c.Plan)

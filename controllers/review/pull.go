@@ -217,11 +217,11 @@ func (p *pass) keep(ctx context.Context, pull *forge.Pull, k *known, f *files, r
 	if err := p.Store.Put(ctx, p.key, shown); err != nil {
 		return err
 	}
-	k.tree = f.tree
+	k.tree, p.m.untidy = f.tree, true
 	if len(k.approvals) == 0 {
 		return nil
 	}
-	return p.Store.Approve(ctx, p.key, k.tree, k.approvals)
+	return p.Store.Approve(ctx, p.key, k.tree, pull.Number, k.approvals)
 }
 
 // failed tells that there is no plan, unless there was one of the same commit, which stands until it is made anew. Why is
@@ -238,7 +238,7 @@ func (p *pass) failed(ctx context.Context, pull *forge.Pull, k *known, why error
 func (p *pass) say(ctx context.Context, pull *forge.Pull, k *known) error {
 	v := k.verdict
 	if v.approvable {
-		by, err := p.approvedBy(ctx, k)
+		by, err := p.approvedBy(ctx, pull, k)
 		if err != nil {
 			return err
 		}

@@ -17,13 +17,17 @@ type Reviewed struct {
 	// Head and Base are the commits that were planned: the newest of the pull request, and the tip of the branch that it
 	// goes to.
 	Head, Base string
+	// Digest over all that would be held, as it was shown; empty when nothing would.
+	Digest string
+	// Merged: the forge calls the pull request merged, and Approvals were read since. Merge sets it.
+	Merged bool
 	// Shown is when this was first shown. Put sets it; it stays while the same or less is shown.
 	Shown time.Time
 	// Clusters by name, all with a plan.
 	Clusters map[string]Cluster
 	// Capacity as it was shown.
 	Capacity []view.Capacity
-	// Approvals that stand. Approve sets them.
+	// Approvals that stand. Approve and Merge set them.
 	Approvals []Approval
 }
 
@@ -60,7 +64,7 @@ type Approval struct {
 
 // Of takes from a report what is to be kept of it: the plans of clusters that it says would change.
 func Of(r view.Report) Reviewed {
-	kept := Reviewed{Clusters: map[string]Cluster{}, Capacity: r.Capacity}
+	kept := Reviewed{Clusters: map[string]Cluster{}, Capacity: r.Capacity, Digest: r.Digest}
 	for _, c := range r.Clusters {
 		if c.Plan.Empty() || c.Plan.Cluster == "" {
 			continue
@@ -78,10 +82,19 @@ func removal(p plan.Plan) bool {
 	return p.Changes[0].Action == plan.Delete || p.Changes[0].Action == plan.Release
 }
 
-// InForce is the approval that counts for a cluster at now; nil when none does. One counts when it was proved, is about
-// the commit whose plan was shown, and was given after a plan was shown that covers this one and no later than a week
-// after that; and until the plan was taken on.
+// InForce is the approval that counts for a cluster at now; nil when none does. None counts before the forge called the
+// pull request merged: until it was asked since the merge, an approval may have been taken back.
 func (r *Reviewed) InForce(cluster string, now time.Time) *Approval {
+	if r == nil || !r.Merged {
+		return nil
+	}
+	return r.Stands(cluster, now)
+}
+
+// Stands is the approval that would count for a cluster if the pull request were merged now; nil when none would. One
+// does when it was proved, is about the commit whose plan was shown, and was given after a plan was shown that covers
+// this one and no later than a week after that; and until the plan was taken on.
+func (r *Reviewed) Stands(cluster string, now time.Time) *Approval {
 	if r == nil {
 		return nil
 	}
@@ -98,17 +111,16 @@ func (r *Reviewed) InForce(cluster string, now time.Time) *Approval {
 	return nil
 }
 
-// after gives r the history of what was shown before: when its plans were first shown, who approved, what was taken on.
-// What another pull request showed counts for nothing.
+// after gives r the history of what the same pull request showed before: when its plans were first shown, who approved,
+// what was taken on.
 func (r *Reviewed) after(before *Reviewed, now time.Time) {
 	now = now.UTC().Round(0)
-	r.Shown, r.Approvals = now, nil
-	same := before != nil && before.Number == r.Number
+	r.Shown, r.Approvals, r.Merged = now, nil, false
 	clusters := make(map[string]Cluster, len(r.Clusters))
-	kept := same
+	kept := before != nil
 	for name, c := range r.Clusters {
 		c.Shown, c.Spent = now, false
-		if was, ok := r.covered(before, name); same && ok && !plan.Expired(was.Shown, now) {
+		if was, ok := r.covered(before, name); ok && !plan.Expired(was.Shown, now) {
 			c.Shown = was.Shown
 			c.Spent = was.Spent && before.Tree == r.Tree
 		} else {
@@ -117,12 +129,16 @@ func (r *Reviewed) after(before *Reviewed, now time.Time) {
 		clusters[name] = c
 	}
 	r.Clusters = clusters
+	if before == nil {
+		return
+	}
 	if kept && !plan.Expired(before.Shown, now) {
 		r.Shown = before.Shown
 	}
-	if same && before.Head == r.Head {
+	if before.Head == r.Head {
 		r.Approvals = before.Approvals
 	}
+	r.Merged = before.Merged && before.Tree == r.Tree
 }
 
 // Served says whether all that was shown was merged and taken on. If the same files come once more, as by a revert, or
@@ -136,12 +152,16 @@ func (r *Reviewed) Served() bool {
 	return len(r.Clusters) > 0
 }
 
-// covered gives what was shown before of a cluster, if it covers what is shown now.
+// covered gives what was shown before of a cluster, if it covers what is shown now. What was taken on from another base
+// is another matter: the branch has left those files since, and would come back to them.
 func (r *Reviewed) covered(before *Reviewed, name string) (Cluster, bool) {
 	if before == nil {
 		return Cluster{}, false
 	}
 	was, ok := before.Clusters[name]
+	if was.Spent && before.Base != r.Base {
+		return Cluster{}, false
+	}
 	return was, ok && r.Clusters[name].Plan.CoveredBy(was.Plan)
 }
 

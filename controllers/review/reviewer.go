@@ -106,6 +106,8 @@ type memory struct {
 	// kept is what the store held when this process began with the Fleet; nil before.
 	kept map[int][]Kept
 	base decoded
+	// untidy: something was put since the store was last tidied.
+	untidy bool
 }
 
 // decoded files of one commit.
@@ -174,7 +176,20 @@ func (r *Reviewer) Pass(ctx context.Context, j Job) (Outcome, error) {
 	p := &pass{Reviewer: r, Job: j, key: client.ObjectKeyFromObject(j.Fleet), out: Outcome{Open: -1}}
 	p.m = r.remember(p.key)
 	err := p.run(ctx)
-	return p.out, err
+	return p.out, errors.Join(err, p.tidy(ctx))
+}
+
+// tidy bounds what is kept. What open pull requests show stays, and so does that of those of which no leave was taken yet.
+func (p *pass) tidy(ctx context.Context) error {
+	if !p.m.untidy {
+		return nil
+	}
+	open := slices.AppendSeq(slices.Collect(maps.Keys(p.m.pulls)), maps.Keys(p.m.kept))
+	if err := p.Store.Tidy(ctx, p.key, open); err != nil {
+		return err
+	}
+	p.m.untidy = false
+	return nil
 }
 
 func (p *pass) run(ctx context.Context) error {
@@ -297,7 +312,7 @@ func (p *pass) close(ctx context.Context, open []forge.Pull, wrong troubles) {
 // the branch are not what somebody said yes to.
 func (p *pass) retract(ctx context.Context, kept []Kept) error {
 	for _, k := range kept {
-		if err := p.Store.Approve(ctx, p.key, k.Tree, nil); err != nil {
+		if err := p.Store.Approve(ctx, p.key, k.Tree, k.Number, nil); err != nil {
 			return err
 		}
 	}
@@ -305,9 +320,6 @@ func (p *pass) retract(ctx context.Context, kept []Kept) error {
 }
 
 func (p *pass) closed(ctx context.Context, number int) error {
-	if !p.approvable() {
-		return nil
-	}
 	pull, err := p.Forge.Pull(ctx, number)
 	if errors.Is(err, forge.ErrNotFound) {
 		return nil
@@ -323,15 +335,14 @@ func (p *pass) closed(ctx context.Context, number int) error {
 	if !pull.Merged {
 		return p.retract(ctx, kept)
 	}
-	if len(kept) == 0 {
-		return nil
-	}
-	words, err := p.words(ctx, &pull)
-	if err != nil {
-		return err
+	var words []Approval
+	if len(kept) > 0 && p.approvable() {
+		if words, err = p.words(ctx, &pull); err != nil {
+			return err
+		}
 	}
 	for _, k := range kept {
-		if err := p.Store.Approve(ctx, p.key, k.Tree, words); err != nil {
+		if err := p.Store.Merge(ctx, p.key, k.Tree, k.Number, words); err != nil {
 			return err
 		}
 	}

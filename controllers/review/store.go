@@ -21,7 +21,8 @@ import (
 
 // Bounds of what is kept of a Fleet.
 const (
-	// MaxKept is how many states of a Fleet's files are kept: what was put longest ago goes.
+	// MaxKept is how many states of a Fleet's files are kept beside those that open pull requests show now: what was put
+	// longest ago goes.
 	MaxKept = 50
 	// KeptFor is how long what was shown is kept after it was last put.
 	KeptFor = 30 * 24 * time.Hour
@@ -42,8 +43,9 @@ const (
 // bodyDigits is how much of a digest names the plans.
 const bodyDigits = 8
 
-// Store keeps what pull requests showed of Fleets: gzipped JSON in Secrets beside each Fleet, one state of its files by
-// the Git tree hash of its path. Whoever may read those Secrets reads plans, as with the records of clusters.
+// Store keeps what pull requests showed of Fleets: gzipped JSON in Secrets beside each Fleet, one for each state of its
+// files, by the Git tree hash of its path, and pull request that leads to it. Whoever may read those Secrets reads plans,
+// as with the records of clusters.
 type Store struct {
 	// Client writes.
 	Client client.Client
@@ -51,7 +53,7 @@ type Store struct {
 	Reader client.Reader
 	// Now is the clock.
 	Now func() time.Time
-	// Changed, where it is set, is told of what Put and Approve wrote.
+	// Changed, where it is set, is told of what Put, Approve and Merge wrote.
 	Changed func(fleet client.ObjectKey, tree string)
 }
 
@@ -67,8 +69,8 @@ type Kept struct {
 }
 
 // Put keeps what a pull request shows now. The same again is not written; what was first shown when, and the approvals
-// of the same commit, stay from what was kept for the tree, or else for the same commit before the base moved. What was
-// kept for the tree by another pull request is replaced. Only plans made against what is live are worth keeping.
+// of the same commit, stay from what was kept for the tree, or else for the same commit before the base moved. What
+// is not readable is written anew. Only plans made against what is live are worth keeping.
 func (s Store) Put(ctx context.Context, fleet client.ObjectKey, r Reviewed) error {
 	if r.Tree == "" {
 		return errors.New("keeping a reviewed plan: it has no tree hash")
@@ -83,7 +85,11 @@ func (s Store) tell(fleet client.ObjectKey, tree string) {
 }
 
 func (s Store) put(ctx context.Context, fleet client.ObjectKey, r Reviewed) error {
-	before, secret, err := s.read(ctx, fleet, r.Tree)
+	before, secret, err := s.read(ctx, fleet, r.Tree, r.Number)
+	spoilt := errors.Is(err, ErrUnreadable)
+	if spoilt {
+		err = nil
+	}
 	if err == nil && before == nil {
 		before, err = s.beforeTheBaseMoved(ctx, fleet, r)
 	}
@@ -97,12 +103,12 @@ func (s Store) put(ctx context.Context, fleet client.ObjectKey, r Reviewed) erro
 	}
 	h := r.header()
 	h.Put, h.Body = s.Now().UTC().Truncate(time.Second), digest(packed)
-	if secret != nil && unchanged(secret, h) {
+	if secret != nil && !spoilt && unchanged(secret, h) {
 		return nil
 	}
 	chunks := slices.Collect(slices.Chunk(packed, chunk))
 	for n, part := range chunks[1:] {
-		name := fmt.Sprintf("%s-%s-%d", nameOf(fleet.Name, r.Tree), h.Body[:bodyDigits], n+1)
+		name := fmt.Sprintf("%s-%s-%d", nameOf(fleet.Name, r.Tree, r.Number), h.Body[:bodyDigits], n+1)
 		if err := s.putPart(ctx, fleet, name, part); err != nil {
 			return fmt.Errorf("keeping what pull request #%d shows in Secret %s/%s: %w", r.Number, fleet.Namespace, name, err)
 		}
@@ -112,7 +118,7 @@ func (s Store) put(ctx context.Context, fleet client.ObjectKey, r Reviewed) erro
 		return fmt.Errorf("keeping what pull request #%d shows: %w", r.Number, err)
 	}
 	s.tell(fleet, r.Tree)
-	return s.Tidy(ctx, fleet)
+	return nil
 }
 
 // beforeTheBaseMoved gives what the same commits of a pull request showed last under another tree.
@@ -125,7 +131,10 @@ func (s Store) beforeTheBaseMoved(ctx context.Context, fleet client.ObjectKey, r
 	if i < 0 {
 		return nil, nil
 	}
-	before, _, err := s.read(ctx, fleet, kept[i].Tree)
+	before, _, err := s.read(ctx, fleet, kept[i].Tree, r.Number)
+	if errors.Is(err, ErrUnreadable) {
+		return nil, nil
+	}
 	return before, err
 }
 
@@ -164,7 +173,7 @@ func (s Store) putHead(ctx context.Context, fleet client.ObjectKey, have *corev1
 	if err != nil {
 		return err
 	}
-	want := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fleet.Namespace, Name: nameOf(fleet.Name, h.Tree)}}
+	want := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fleet.Namespace, Name: nameOf(fleet.Name, h.Tree, h.Number)}}
 	if have != nil {
 		want = have.DeepCopy()
 	}
@@ -186,63 +195,6 @@ func (s Store) putHead(ctx context.Context, fleet client.ObjectKey, have *corev1
 	return s.Client.Patch(ctx, want, client.MergeFromWithOptions(have, client.MergeFromWithOptimisticLock{}), client.FieldOwner(v1alpha1.FleetFieldManager))
 }
 
-// Get gives what was shown of a state of the Fleet's files; nil when nobody was shown it. One request, and one more for
-// each further Secret that very many plans take.
-func (s Store) Get(ctx context.Context, fleet client.ObjectKey, tree string) (*Reviewed, error) {
-	var r *Reviewed
-	err := s.again(func() error {
-		var err error
-		r, _, err = s.read(ctx, fleet, tree)
-		return err
-	})
-	return r, err
-}
-
-// errTorn says that what was kept changed while it was read.
-var errTorn = errors.New("it was written while it was read")
-
-func (s Store) read(ctx context.Context, fleet client.ObjectKey, tree string) (*Reviewed, *corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: fleet.Namespace, Name: nameOf(fleet.Name, tree)}
-	if err := s.Reader.Get(ctx, key, secret); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, nil, nil
-		}
-		return nil, nil, fmt.Errorf("reading Secret %s, the plan that was reviewed: %w", key, err)
-	}
-	h := header{}
-	if err := unpack(secret.Data[keyHeader], &h); err != nil {
-		return nil, nil, broken(key, err)
-	}
-	if h.APIVersion != packVersion || h.Tree != tree {
-		return nil, nil, broken(key, fmt.Errorf("it is of the form %q for tree %q", h.APIVersion, h.Tree))
-	}
-	packed := slices.Clone(secret.Data[keyBody])
-	for _, name := range h.Parts {
-		part := &corev1.Secret{}
-		err := s.Reader.Get(ctx, client.ObjectKey{Namespace: fleet.Namespace, Name: name}, part)
-		if apierrors.IsNotFound(err) {
-			return nil, nil, fmt.Errorf("reading Secret %s, the plan that was reviewed: %w: %s is gone", key, errTorn, name)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("reading Secret %s, a part of the plan that was reviewed: %w", name, err)
-		}
-		packed = append(packed, part.Data[keyBody]...)
-	}
-	if digest(packed) != h.Body {
-		return nil, nil, broken(key, errors.New("its plans are not those that it names"))
-	}
-	r, err := unpacked(h, packed)
-	if err != nil {
-		return nil, nil, broken(key, err)
-	}
-	return r, secret, nil
-}
-
-func broken(key client.ObjectKey, err error) error {
-	return fmt.Errorf("the Secret %s, which keeps the plan that was reviewed, is not readable: %w (delete it: then the revision counts as not reviewed, until the pull request is planned again)", key, err)
-}
-
 // again repeats what another writer came between.
 func (s Store) again(do func() error) error {
 	var err error
@@ -255,11 +207,22 @@ func (s Store) again(do func() error) error {
 	return err
 }
 
-// Approve has these be the approvals that stand for a tree, as the forge tells now: one that is not among them was taken
-// back. Nothing is written when they stand already, nor when nothing is kept for the tree. Tell the approvals before a
-// plan is put anew, so that nobody's word is taken for more than was shown when it was given.
-func (s Store) Approve(ctx context.Context, fleet client.ObjectKey, tree string, approvals []Approval) error {
-	wrote, err := s.change(ctx, fleet, tree, func(r *Reviewed) { r.Approvals = merge(r.Approvals, approvals, s.Now()) })
+// Approve has these be the approvals of a pull request that stand for a tree, as the forge tells now: one that is not
+// among them was taken back. Nothing is written when they stand already, nor when nothing is kept. Tell the approvals
+// before a plan is put anew, so that nobody's word is taken for more than was shown when it was given.
+func (s Store) Approve(ctx context.Context, fleet client.ObjectKey, tree string, number int, approvals []Approval) error {
+	return s.hear(ctx, fleet, tree, number, func(r *Reviewed) { r.Approvals = merge(r.Approvals, approvals, s.Now()) })
+}
+
+// Merge notes that the forge calls a pull request merged, with the approvals that it tells since: these count from now on.
+func (s Store) Merge(ctx context.Context, fleet client.ObjectKey, tree string, number int, approvals []Approval) error {
+	return s.hear(ctx, fleet, tree, number, func(r *Reviewed) {
+		r.Approvals, r.Merged = merge(r.Approvals, approvals, s.Now()), true
+	})
+}
+
+func (s Store) hear(ctx context.Context, fleet client.ObjectKey, tree string, number int, do func(r *Reviewed)) error {
+	wrote, err := s.change(ctx, fleet, tree, number, do)
 	if wrote {
 		s.tell(fleet, tree)
 	}
@@ -267,11 +230,11 @@ func (s Store) Approve(ctx context.Context, fleet client.ObjectKey, tree string,
 }
 
 // Spend has no approval count any more for clusters whose plans of a merged tree were taken on.
-func (s Store) Spend(ctx context.Context, fleet client.ObjectKey, tree string, clusters []string) error {
+func (s Store) Spend(ctx context.Context, fleet client.ObjectKey, tree string, number int, clusters []string) error {
 	if len(clusters) == 0 {
 		return nil
 	}
-	_, err := s.change(ctx, fleet, tree, func(r *Reviewed) {
+	_, err := s.change(ctx, fleet, tree, number, func(r *Reviewed) {
 		for _, name := range clusters {
 			if c, ok := r.Clusters[name]; ok {
 				c.Spent = true
@@ -282,10 +245,11 @@ func (s Store) Spend(ctx context.Context, fleet client.ObjectKey, tree string, c
 	return err
 }
 
-// change changes the header of what is kept for a tree, and says whether it had to be written.
-func (s Store) change(ctx context.Context, fleet client.ObjectKey, tree string, do func(r *Reviewed)) (wrote bool, err error) {
+// change changes the header of what a pull request showed of a tree, and says whether it had to be written. What was
+// merged counts as put then: it is about to be asked for.
+func (s Store) change(ctx context.Context, fleet client.ObjectKey, tree string, number int, do func(r *Reviewed)) (wrote bool, err error) {
 	err = s.again(func() error {
-		r, secret, readErr := s.read(ctx, fleet, tree)
+		r, secret, readErr := s.read(ctx, fleet, tree, number)
 		if readErr != nil || r == nil {
 			return readErr
 		}
@@ -298,6 +262,9 @@ func (s Store) change(ctx context.Context, fleet client.ObjectKey, tree string, 
 		h.Put, h.Body, h.Parts = was.Put, was.Body, was.Parts
 		if unchanged(secret, h) {
 			return nil
+		}
+		if h.Merged && !was.Merged {
+			h.Put = s.Now().UTC().Truncate(time.Second)
 		}
 		if putErr := s.putHead(ctx, fleet, secret, h, nil); putErr != nil {
 			return fmt.Errorf("noting approvals of pull request #%d: %w", r.Number, putErr)
@@ -346,8 +313,8 @@ func (s Store) secrets(ctx context.Context, fleet client.ObjectKey) ([]metav1.Pa
 }
 
 // nameOf is the first Secret's name. Fleets' names may be longer than what a name has room for.
-func nameOf(fleet, tree string) string {
-	return "refract-reviewed-" + labelOf(fleet) + "-" + treeOf(tree)
+func nameOf(fleet, tree string, number int) string {
+	return fmt.Sprintf("refract-reviewed-%s-%s-%d", labelOf(fleet), treeOf(tree), number)
 }
 
 // labelOf is a Fleet's name as the value of a label.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand"
 	"strings"
 	"testing"
@@ -80,14 +81,14 @@ func (d *desk) put(r Reviewed) {
 
 func (d *desk) approve(hash string, approvals ...Approval) {
 	d.t.Helper()
-	if err := d.Approve(d.t.Context(), production, hash, approvals); err != nil {
+	if err := d.Approve(d.t.Context(), production, hash, 7, approvals); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
 func (d *desk) get(hash string) *Reviewed {
 	d.t.Helper()
-	r, err := d.Get(d.t.Context(), production, hash)
+	r, err := d.Shown(d.t.Context(), production, hash, 7)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestTheSameIsNotWrittenAgain(t *testing.T) {
 }
 
 // Whose word counts for what, by what happened before the merge.
-func TestInForce(t *testing.T) {
+func TestStands(t *testing.T) {
 	smaller, same, larger := rolling("edge-01", 2), rolling("edge-01", 3), rolling("edge-01", 4)
 	later := func(d *desk, by time.Duration) { d.now = d.now.Add(by) }
 	for name, c := range map[string]struct {
@@ -236,15 +237,9 @@ func TestInForce(t *testing.T) {
 			r.Head = "c2"
 			d.put(r)
 		}, other, false},
-		"AnotherPullRequest": {func(d *desk) {
-			d.approve(tree, ada)
-			r := pull(tree, same)
-			r.Number = 8
-			d.put(r)
-		}, tree, false},
 		"Spent": {func(d *desk) {
 			d.approve(tree, ada)
-			if err := d.Spend(d.t.Context(), production, tree, []string{"edge-01"}); err != nil {
+			if err := d.Spend(d.t.Context(), production, tree, 7, []string{"edge-01"}); err != nil {
 				d.t.Fatal(err)
 			}
 			d.put(pull(tree, same))
@@ -253,7 +248,7 @@ func TestInForce(t *testing.T) {
 		}, tree, false},
 		"AnotherClusterSpent": {func(d *desk) {
 			d.approve(tree, ada)
-			if err := d.Spend(d.t.Context(), production, tree, []string{"edge-02"}); err != nil {
+			if err := d.Spend(d.t.Context(), production, tree, 7, []string{"edge-02"}); err != nil {
 				d.t.Fatal(err)
 			}
 		}, tree, true},
@@ -262,10 +257,10 @@ func TestInForce(t *testing.T) {
 			d := newDesk(t)
 			d.put(pull(tree, same))
 			c.do(d)
-			if got := d.get(c.tree).InForce("edge-01", d.now); (got != nil) != c.want {
+			if got := d.get(c.tree).Stands("edge-01", d.now); (got != nil) != c.want {
 				t.Errorf("in force: %+v, want %t", got, c.want)
 			}
-			if got := d.get(c.tree).InForce("edge-09", d.now); got != nil {
+			if got := d.get(c.tree).Stands("edge-09", d.now); got != nil {
 				t.Errorf("in force for a cluster that was not shown: %+v", got)
 			}
 		})
@@ -302,6 +297,9 @@ func TestManyPlans(t *testing.T) {
 		t.Fatalf("%d clusters", len(r.Clusters))
 	}
 	d.put(pull(tree, rolling("edge-000", 3)))
+	if err := d.Tidy(t.Context(), production, nil); err != nil {
+		t.Fatal(err)
+	}
 	if all = d.secrets(); len(all) != 1 || len(d.get(tree).Clusters) != 1 {
 		t.Errorf("%d Secrets are left", len(all))
 	}
@@ -326,31 +324,8 @@ func TestChanged(t *testing.T) {
 			t.Errorf("told %d times, want %d", told, n+1)
 		}
 	}
-	if err := d.Spend(t.Context(), production, tree, []string{"edge-01"}); err != nil || told != 3 {
+	if err := d.Spend(t.Context(), production, tree, 7, []string{"edge-01"}); err != nil || told != 3 {
 		t.Errorf("told %d times, %v", told, err)
-	}
-}
-
-// What is not readable is not taken for nothing: whoever asks is told what to do.
-func TestBrokenSecret(t *testing.T) {
-	for name, spoil := range map[string]func(s *corev1.Secret){
-		"NoHeader":     func(s *corev1.Secret) { delete(s.Data, keyHeader) },
-		"NotGzip":      func(s *corev1.Secret) { s.Data[keyHeader] = []byte("x") },
-		"OtherPlans":   func(s *corev1.Secret) { s.Data[keyBody], _ = pack(body{}) },
-		"OfAnotherOne": func(s *corev1.Secret) { s.Data[keyHeader], _ = pack(header{APIVersion: packVersion, Tree: other}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
-			d.put(pull(tree, rolling("edge-01", 3)))
-			s := d.secrets()[0]
-			spoil(&s)
-			if err := d.api.Update(t.Context(), &s); err != nil {
-				t.Fatal(err)
-			}
-			if r, err := d.Get(t.Context(), production, tree); err == nil || r != nil || !strings.Contains(err.Error(), "delete it") {
-				t.Errorf("%+v, %v", r, err)
-			}
-		})
 	}
 }
 
@@ -358,11 +333,9 @@ func TestBrokenSecret(t *testing.T) {
 func TestUnknownIsNotNothing(t *testing.T) {
 	away := errors.New("away")
 	api := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithInterceptorFuncs(interceptor.Funcs{
-		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
-			return away
-		},
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return away },
 	}).Build()
-	if _, err := (Store{Client: api, Reader: api}).Get(t.Context(), production, tree); !errors.Is(err, away) {
+	if _, err := (Store{Client: api, Reader: api}).Get(t.Context(), production, tree); !errors.Is(err, away) || errors.Is(err, ErrUnreadable) {
 		t.Errorf("%v", err)
 	}
 }
@@ -384,12 +357,12 @@ func TestOf(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	long := strings.Repeat("a", 253)
-	for _, name := range []string{nameOf("production", tree), nameOf(long, strings.Repeat("f", 64))} {
+	for _, name := range []string{nameOf("production", tree, 7), nameOf(long, strings.Repeat("f", 64), math.MaxInt)} {
 		if len(name) > 253 {
 			t.Errorf("%s has %d characters", name, len(name))
 		}
 	}
-	if nameOf(long, tree) == nameOf(long[:252]+"b", tree) || len(labelOf(long)) > 63 || len(treeOf(strings.Repeat("f", 64))) > 63 {
+	if nameOf(long, tree, 7) == nameOf(long[:252]+"b", tree, 7) || len(labelOf(long)) > 63 || len(treeOf(strings.Repeat("f", 64))) > 63 {
 		t.Error("names are not told apart, or do not fit")
 	}
 }

@@ -17,36 +17,50 @@ import (
 // partGrace is how long a part may lie there before the Secret that names it: an hour.
 const partGrace = time.Hour
 
-// Tidy removes of a Fleet what was last put too long ago, what is more than is kept, and parts of what was put anew.
-func (s Store) Tidy(ctx context.Context, fleet client.ObjectKey) error {
+// Tidy removes of a Fleet what was last put too long ago, what is more than is kept, and parts of what was put anew. What
+// an open pull request showed last stays, however many of them there are.
+func (s Store) Tidy(ctx context.Context, fleet client.ObjectKey, open []int) error {
 	all, err := s.secrets(ctx, fleet)
 	if err != nil {
 		return err
 	}
-	return s.removeAll(ctx, fleet.Namespace, s.outlived(all))
+	return s.removeAll(ctx, fleet.Namespace, s.outlived(all, open, MaxKept))
 }
 
-// outlived names the Secrets that are to go.
-func (s Store) outlived(all []metav1.PartialObjectMetadata) []string {
-	var heads, others []*metav1.PartialObjectMetadata
+// outlived names the Secrets that are to go, when what open pull requests showed last stays and most of the others.
+func (s Store) outlived(all []metav1.PartialObjectMetadata, open []int, most int) []string {
+	var heads, parts []*metav1.PartialObjectMetadata
 	for i := range all {
 		if all[i].Labels[v1alpha1.TreeLabel] != "" {
 			heads = append(heads, &all[i])
 		} else {
-			others = append(others, &all[i])
+			parts = append(parts, &all[i])
 		}
 	}
 	slices.SortStableFunc(heads, func(a, b *metav1.PartialObjectMetadata) int { return keptOf(b).Put.Compare(keptOf(a).Put) })
 	var gone []string
 	var stay []*metav1.PartialObjectMetadata
-	for i, h := range heads {
-		if i >= MaxKept || s.Now().Sub(keptOf(h).Put) >= KeptFor {
+	seen, others := map[int]bool{}, 0
+	for _, h := range heads {
+		k := keptOf(h)
+		if slices.Contains(open, k.Number) && !seen[k.Number] {
+			seen[k.Number] = true
+			stay = append(stay, h)
+			continue
+		}
+		if others++; others > most || s.Now().Sub(k.Put) >= KeptFor {
 			gone = append(gone, h.Name)
 		} else {
 			stay = append(stay, h)
 		}
 	}
-	for _, part := range others {
+	return append(gone, s.leftOver(parts, stay)...)
+}
+
+// leftOver names the parts of none that stays.
+func (s Store) leftOver(parts, stay []*metav1.PartialObjectMetadata) []string {
+	var gone []string
+	for _, part := range parts {
 		used := slices.ContainsFunc(stay, func(h *metav1.PartialObjectMetadata) bool {
 			return strings.HasPrefix(part.Name, h.Name+"-"+h.Annotations[bodyAnnotation])
 		})
@@ -57,7 +71,7 @@ func (s Store) outlived(all []metav1.PartialObjectMetadata) []string {
 	return gone
 }
 
-// Collect tidies every Fleet, and removes what is kept of those that are gone.
+// Collect removes of every Fleet what was last put too long ago, and all that is kept of those that are gone.
 func (s Store) Collect(ctx context.Context) error {
 	all := &metav1.PartialObjectMetadataList{}
 	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
@@ -78,7 +92,7 @@ func (s Store) Collect(ctx context.Context) error {
 		of[key] = append(of[key], all.Items[i])
 	}
 	for key, kept := range of {
-		gone := s.outlived(kept)
+		gone := s.outlived(kept, nil, len(kept))
 		if !living[key] {
 			gone = namesOf(kept)
 		}

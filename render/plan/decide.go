@@ -39,6 +39,7 @@ type holding struct {
 	reason string
 	why    string
 	fleet  bool // only the Fleet's approvers may let it go on
+	worse  bool // something beside the plan became worse since the review
 }
 
 func (g *gate) accept(name string, approved bool) {
@@ -97,7 +98,7 @@ func (g *gate) settled(name string, c ClusterInput) bool {
 		g.accept(name, false)
 	case c.Unfinished != nil && p.CoveredBy(c.Unfinished.Plan) && !c.anew():
 		g.accept(name, c.Unfinished.Approved)
-	case approved(p, c.Recorded, c.Approved) || g.trailed(p, c.Recorded, c.Review) || g.fleetApproved(name, p):
+	case approved(p, c.Recorded, c.Approved) || g.trailed(p, c.Recorded, c.Review) || g.fleetApproved(name, p, c.Review):
 		g.accept(name, true)
 	case c.asked() && g.settledByReview(name, p, c.Review, false):
 	case mustAsk(p, c.Cause) != "":
@@ -157,18 +158,19 @@ func approved(p Plan, recorded *Plan, digests []string) bool {
 // trailed reports whether a commit message approves p, by its digest, that of what was recorded, or that of what a
 // review showed.
 func (g *gate) trailed(p Plan, recorded *Plan, r ReviewInput) bool {
-	return approved(p, recorded, g.in.Trailers) || approved(p, r.Plan, g.in.Trailers)
+	trailers := g.trailers(len(r.Worse) > 0)
+	return approved(p, recorded, trailers) || approved(p, r.Plan, trailers)
 }
 
 // fleetApproved reports whether the digest of all that was last recorded as held is approved, and p does no more than
 // what was recorded for it.
-func (g *gate) fleetApproved(name string, p Plan) bool {
+func (g *gate) fleetApproved(name string, p Plan, r ReviewInput) bool {
 	recorded, ok := g.in.Recorded[name]
-	return ok && g.fleetSays(FleetDigest(g.in.Recorded)) && p.CoveredBy(recorded)
+	return ok && g.fleetSays(FleetDigest(g.in.Recorded), len(r.Worse) > 0) && p.CoveredBy(recorded)
 }
 
-func (g *gate) fleetSays(digest string) bool {
-	return has(g.in.Approved, digest) || has(g.in.Trailers, digest)
+func (g *gate) fleetSays(digest string, worse bool) bool {
+	return has(g.in.Approved, digest) || has(g.trailers(worse), digest)
 }
 
 func has(digests []string, digest string) bool {
@@ -222,7 +224,7 @@ func (g *gate) removalSettled(name string, r RemovalInput) bool {
 }
 
 func (g *gate) removalApproved(name string, r RemovalInput) bool {
-	return approved(r.Plan, r.Recorded, g.in.Approved) || g.trailed(r.Plan, r.Recorded, r.Review) || g.fleetApproved(name, r.Plan)
+	return approved(r.Plan, r.Recorded, g.in.Approved) || g.trailed(r.Plan, r.Recorded, r.Review) || g.fleetApproved(name, r.Plan, r.Review)
 }
 
 func (r RemovalInput) deletes() bool { return r.Plan.Severity() == v1alpha1.SeverityDestroy }
@@ -242,15 +244,17 @@ func (g *gate) shown(name string, p Plan) Plan {
 
 // finish lets go on what the Fleet's digest approves and words the rest.
 func (g *gate) finish() {
+	worse := false
 	for name, h := range g.held {
 		h.plan = g.shown(name, h.plan)
 		g.held[name] = h
+		worse = worse || h.worse
 		if h.plan.Approvable() {
 			g.result.Held[name] = h.plan
 		}
 	}
 	digest := FleetDigest(g.result.Held)
-	if g.fleetSays(digest) {
+	if g.fleetSays(digest, worse) {
 		for name := range g.result.Held {
 			g.accept(name, true)
 			delete(g.held, name)
@@ -275,5 +279,5 @@ func (g *gate) finish() {
 		}
 	}
 	g.result.Digest, g.result.Summary = digest, Summarize(plans)
-	g.result.Message = g.fleetMessage()
+	g.result.Message = g.fleetMessage(worse)
 }

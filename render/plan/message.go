@@ -26,21 +26,35 @@ func (g *gate) howTo(name string, h holding) string {
 	if g.in.Fleet == "" {
 		return fmt.Sprintf("To go on run `%s`, or ask for less.", command)
 	}
-	review := ""
-	if g.in.Review.Approvers && g.in.Review.Name != "" && (h.reason == v1alpha1.LimitExceededReason || h.reason == v1alpha1.ApprovalRequiredReason) {
-		review = " or have " + g.in.Review.Name + " approved by one of spec.review.approvers of the Fleet,"
+	trailer := ""
+	if g.in.Review.trailed(h.worse) {
+		trailer = fmt.Sprintf(", or put the trailer `%s: %s` into a commit message", v1alpha1.ApproveTrailer, digest)
 	}
-	return fmt.Sprintf("To go on run `%s`,%s or put the trailer `%s: %s` into a commit message, or commit less.",
-		command, review, v1alpha1.ApproveTrailer, digest)
+	return fmt.Sprintf("%sTo go on run `%s`%s, or commit less.", g.atForge(h), command, trailer)
 }
 
-func (g *gate) fleetMessage() string {
+// atForge says what is known of the word that would let a plan go on by itself.
+func (g *gate) atForge(h holding) string {
+	r := g.in.Review
+	switch {
+	case !r.Approvers || r.Name == "" || (h.reason != v1alpha1.LimitExceededReason && h.reason != v1alpha1.ApprovalRequiredReason):
+		return ""
+	case r.Heard:
+		return fmt.Sprintf("When %s was merged, none of spec.review.approvers of the Fleet had approved this. ", r.Name)
+	}
+	return fmt.Sprintf("Who approved %s counts once the forge calls it merged, which it is being asked; if one of spec.review.approvers of the Fleet did, this goes on by itself. ", r.Name)
+}
+
+func (g *gate) fleetMessage(worse bool) string {
 	if g.result.Digest == "" || g.in.Fleet == "" {
 		return ""
 	}
-	return fmt.Sprintf("Held: %s. To let all of it go on run `%s`, or put the trailer `%s: %s` into a commit message.",
-		g.result.Summary, ApproveCommand(g.in.Namespace, g.in.Fleet, "", g.result.Digest), v1alpha1.ApproveTrailer,
-		g.result.Digest)
+	trailer := ""
+	if g.in.Review.trailed(worse) {
+		trailer = fmt.Sprintf(", or put the trailer `%s: %s` into a commit message", v1alpha1.ApproveTrailer, g.result.Digest)
+	}
+	return fmt.Sprintf("Held: %s. To let all of it go on run `%s`%s.",
+		g.result.Summary, ApproveCommand(g.in.Namespace, g.in.Fleet, "", g.result.Digest), trailer)
 }
 
 func overFleet(verb string, own, sum int, limit string, allowed int) string {

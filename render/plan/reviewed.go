@@ -18,6 +18,10 @@ type Review struct {
 	Name string
 	// Approvers: the Fleet takes the word of some users of the forge for an approval.
 	Approvers bool
+	// Heard: the forge told since the merge who approved. Before, nobody's word at the forge counts.
+	Heard bool
+	// Unreadable says why it is not known whether this revision was reviewed; empty when it is.
+	Unreadable string
 }
 
 // ReviewInput is what was shown of one cluster or removal before the revision was merged.
@@ -25,8 +29,11 @@ type ReviewInput struct {
 	// Plan that was shown; nil when the revision was not reviewed, an empty one when the review showed nothing of it.
 	Plan *Plan
 	// Approved: somebody approved the review who may approve plans. It counts for every plan that Plan covers. Leave it
-	// out where it is spent or [Expired].
+	// out where it is spent or [Expired], or was given before what is Worse was known.
 	Approved bool
+	// Worse than was shown, beside the plan, in words: such as room that is gone. It takes the word of somebody who was
+	// shown that; digests, which are over the plan alone, do not tell it from what was reviewed.
+	Worse []string
 }
 
 // asked reports whether a review is asked about at all: drift and upgrades of Refract come from no revision.
@@ -37,11 +44,13 @@ func (c ClusterInput) asked() bool { return cmp.Or(c.Cause, CauseGit) == CauseGi
 func (g *gate) settledByReview(name string, p Plan, r ReviewInput, fleet bool) bool {
 	switch {
 	case r.Plan == nil && g.in.Review.Required:
-		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewRequiredReason, why: notReviewed, fleet: fleet}
+		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewRequiredReason, why: g.notReviewed(), fleet: fleet}
 	case r.Plan == nil:
 		return false
 	case !p.CoveredBy(*r.Plan):
 		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewedPlanExceededReason, why: g.exceeds(p, *r.Plan), fleet: fleet}
+	case len(r.Worse) > 0:
+		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewedPlanExceededReason, why: g.worse(r.Worse), fleet: fleet, worse: true}
 	case r.Approved:
 		g.result.Decisions[name] = Decision{Accepted: true, Approved: true, ByReview: true, Reason: v1alpha1.AcceptedReason}
 	default:
@@ -50,8 +59,32 @@ func (g *gate) settledByReview(name string, p Plan, r ReviewInput, fleet bool) b
 	return true
 }
 
-const notReviewed = "Nobody reviewed this: the files of this revision were not planned in a pull request, and spec.review.required of the Fleet is set." +
-	" Revert it and open a pull request with it."
+func (g *gate) notReviewed() string {
+	why := "Nobody reviewed this: the files of this revision were not planned in a pull request, and spec.review.required of the Fleet is set."
+	if g.in.Review.Unreadable != "" {
+		why = "Whether this was reviewed is not known, and spec.review.required of the Fleet is set: " + g.in.Review.Unreadable + "."
+	}
+	if len(g.in.Trailers) > 0 {
+		why += " The trailer " + v1alpha1.ApproveTrailer + " does not count either: nobody reviewed that it is there."
+	}
+	return why + " Revert it and open a pull request with it."
+}
+
+func (g *gate) worse(what []string) string {
+	return fmt.Sprintf("Since %s there is less room: %s. It goes on by itself once there is as much again.", cmp.Or(g.in.Review.Name, "the review"), strings.Join(what, "; "))
+}
+
+// trailed says whether commit messages approve anything. Where a review is required, what nobody reviewed does not; and
+// none was written by somebody who knew what became worse since.
+func (r Review) trailed(worse bool) bool { return !worse && (!r.Required || r.Name != "") }
+
+// trailers are the digests in commit messages that count.
+func (g *gate) trailers(worse bool) []string {
+	if !g.in.Review.trailed(worse) {
+		return nil
+	}
+	return g.in.Trailers
+}
 
 func (g *gate) exceeds(p, shown Plan) string {
 	name := cmp.Or(g.in.Review.Name, "the review")

@@ -174,6 +174,21 @@ func (c Capacity) say() string {
 	return need + free
 }
 
+// Since tells of room that was enough as shown before and is not now: "PE-1: needs 40 vCPU, 96 GiB at peak; 64 vCPU, 210
+// GiB were free at the review, 30 vCPU, 210 GiB are free now with one host lost". Empty where it is enough, was not before,
+// or is not known.
+func (c Capacity) Since(shown Capacity) string {
+	if !c.short() || !shown.Known || shown.short() {
+		return ""
+	}
+	text := fmt.Sprintf("%s: needs %s at peak; %s were free at the review, %s are free now", prose(c.Element),
+		resources(c.NeedVCPUs, c.NeedMemoryBytes), resources(shown.FreeVCPUs, shown.FreeMemoryBytes), resources(c.FreeVCPUs, c.FreeMemoryBytes))
+	if c.OneHostLost {
+		text += " with one host lost"
+	}
+	return text
+}
+
 func (c Capacity) short() bool {
 	return c.Known && (c.NeedVCPUs > c.FreeVCPUs || c.NeedMemoryBytes > c.FreeMemoryBytes)
 }

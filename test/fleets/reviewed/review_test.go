@@ -155,11 +155,11 @@ func (d desk) put(shown review.Reviewed) {
 	}
 }
 
-// approve has alice approve what was shown.
+// approve has the forge tell that what was shown is merged, and that alice approved it.
 func (d desk) approve(shown review.Reviewed) {
 	d.T.Helper()
 	word := review.Approval{User: "alice", AsUser: "alice@example.com", Commit: shown.Head, Proved: true}
-	if err := d.store.Approve(d.T.Context(), d.key(), shown.Tree, []review.Approval{word}); err != nil {
+	if err := d.store.Merge(d.T.Context(), d.key(), shown.Tree, shown.Number, []review.Approval{word}); err != nil {
 		d.T.Fatal(err)
 	}
 }
