@@ -57,7 +57,12 @@ func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	err := r.reconcile(ctx, a)
 	a.Status.ObservedGeneration = a.Generation
 	result, err := conclude(a, err, "", allProved(a), min(accountInterval, r.sites.interval))
-	if patchErr := applyWhole(ctx, r.Client, a, v1alpha1.CloudAccountKind, before.Status, a.Status); client.IgnoreNotFound(patchErr) != nil {
+	// The cache may not show yet what the last reconcile said.
+	patchErr := applyWhole(ctx, r.Client, a, v1alpha1.CloudAccountKind, before.ResourceVersion, before.Status, a.Status)
+	if overtaken(patchErr) {
+		return ctrl.Result{RequeueAfter: soon}, nil
+	}
+	if client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
 	return result, ignoreCanceled(ctx, err)

@@ -122,7 +122,7 @@ func (r *FleetReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 // until the next interval.
 func (r *FleetReconciler) say(ctx context.Context, before, f *v1alpha1.Fleet, s *scene, stepErr error) (ctrl.Result, error) {
 	result, err := r.report(f, s, stepErr)
-	if patchErr := applyWhole(ctx, r.Client, f, v1alpha1.FleetKind, before.Status, f.Status); client.IgnoreNotFound(patchErr) != nil {
+	if patchErr := applyWhole(ctx, r.Client, f, v1alpha1.FleetKind, "", before.Status, f.Status); client.IgnoreNotFound(patchErr) != nil {
 		return ctrl.Result{}, ignoreCanceled(ctx, patchErr)
 	}
 	if s != nil && s.settled {

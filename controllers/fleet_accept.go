@@ -296,5 +296,5 @@ func (r *FleetReconciler) mirrorProfile(ctx context.Context, s *scene, p *fleet.
 	want.Status = status
 	set(want, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.SucceededReason, "in use")
 	s.used[p.Object.Name] = want
-	return applyWhole(ctx, r.Client, want, v1alpha1.ClusterProfileKind, before.Status, want.Status)
+	return applyWhole(ctx, r.Client, want, v1alpha1.ClusterProfileKind, "", before.Status, want.Status)
 }

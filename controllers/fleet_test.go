@@ -31,7 +31,7 @@ func stand(t *testing.T, hooks interceptor.Funcs, objects ...client.Object) clie
 		t.Fatal(err)
 	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(hooks).
-		WithStatusSubresource(&v1alpha1.Fleet{}, &v1alpha1.NutanixClusterSpec{}).Build()
+		WithStatusSubresource(&v1alpha1.Fleet{}, &v1alpha1.NutanixClusterSpec{}, &v1alpha1.CloudAccount{}).Build()
 }
 
 func aFleet() *v1alpha1.Fleet {

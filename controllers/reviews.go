@@ -145,7 +145,7 @@ func (r *ReviewReconciler) publish(ctx context.Context, f *v1alpha1.Fleet, said 
 	} else if before == nil {
 		return nil
 	}
-	err := applyStatus(ctx, r.Client, f, v1alpha1.FleetKind, v1alpha1.ReviewFieldManager, status)
+	err := applyStatus(ctx, r.Client, f, v1alpha1.FleetKind, v1alpha1.ReviewFieldManager, "", status)
 	return ignoreCanceled(ctx, client.IgnoreNotFound(err))
 }
 

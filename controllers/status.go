@@ -20,12 +20,14 @@ import (
 // SourceAccepted, plan and failures; the cluster controller writes the rest. Both apply server-side and only when
 // something differs, so that a settled cluster is not written at all.
 
-// applyStatus applies the part of a status that one manager owns.
-func applyStatus(ctx context.Context, c client.Client, obj client.Object, kind, manager string, status map[string]any) error {
+// applyStatus applies the part of a status that one manager owns. A version makes that a conflict once the object has
+// another one; "" is any.
+func applyStatus(ctx context.Context, c client.Client, obj client.Object, kind, manager, version string, status map[string]any) error {
 	u := &unstructured.Unstructured{Object: map[string]any{"status": status}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
 	u.SetNamespace(obj.GetNamespace())
 	u.SetName(obj.GetName())
+	u.SetResourceVersion(version)
 	err := c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(manager), client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("writing the status of %s %s: %w", kind, client.ObjectKeyFromObject(obj), err)
@@ -42,7 +44,7 @@ func publishSource(ctx context.Context, c client.Client, before, after *v1alpha1
 	if err != nil {
 		return err
 	}
-	return applyStatus(ctx, c, after, v1alpha1.NutanixClusterSpecKind, v1alpha1.FleetFieldManager, status)
+	return applyStatus(ctx, c, after, v1alpha1.NutanixClusterSpecKind, v1alpha1.FleetFieldManager, "", status)
 }
 
 // publishCluster writes what the cluster controller says about a cluster, if it differs from before.
@@ -54,7 +56,7 @@ func publishCluster(ctx context.Context, c client.Client, before, after *v1alpha
 	if err != nil {
 		return err
 	}
-	return applyStatus(ctx, c, after, v1alpha1.NutanixClusterSpecKind, v1alpha1.ClusterFieldManager, status)
+	return applyStatus(ctx, c, after, v1alpha1.NutanixClusterSpecKind, v1alpha1.ClusterFieldManager, "", status)
 }
 
 // sourceStatus is the part of the status that belongs to whoever gates.
@@ -100,8 +102,8 @@ func toMap(v any) (map[string]any, error) {
 	return m, nil
 }
 
-// applyWhole applies the status of an object that has one writer, if it differs from before.
-func applyWhole(ctx context.Context, c client.Client, obj client.Object, kind string, before, after any) error {
+// applyWhole applies the status of an object that has one writer, if it differs from before. version is as in applyStatus.
+func applyWhole(ctx context.Context, c client.Client, obj client.Object, kind, version string, before, after any) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
@@ -109,7 +111,7 @@ func applyWhole(ctx context.Context, c client.Client, obj client.Object, kind st
 	if err != nil {
 		return err
 	}
-	return applyStatus(ctx, c, obj, kind, v1alpha1.FleetFieldManager, status)
+	return applyStatus(ctx, c, obj, kind, v1alpha1.FleetFieldManager, version, status)
 }
 
 // conditionOf returns a condition or nil.

@@ -145,6 +145,46 @@ func TestCredentialsRestDuringAMove(t *testing.T) {
 	}
 }
 
+// An account's status is made from what the cache shows of it. While that is behind, nothing is written.
+func TestAccountIsNotWrittenFromAStaleCache(t *testing.T) {
+	var cached *v1alpha1.CloudAccount
+	api := stand(t, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if a, ok := o.(*v1alpha1.CloudAccount); ok && cached != nil {
+				cached.DeepCopyInto(a)
+				return nil
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	}, &v1alpha1.CloudAccount{ObjectMeta: metav1.ObjectMeta{Namespace: clusters, Name: "pc-east"}})
+	r := &AccountReconciler{Client: api, Reader: api, support: &support{ok: true}, sites: &sites{interval: time.Minute}}
+	key := client.ObjectKey{Namespace: clusters, Name: "pc-east"}
+	before, said, now := &v1alpha1.CloudAccount{}, &v1alpha1.CloudAccount{}, &v1alpha1.CloudAccount{}
+	read := func(into *v1alpha1.CloudAccount) {
+		t.Helper()
+		if err := api.Get(t.Context(), key, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(before)
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+		t.Fatal(err)
+	}
+	read(said)
+	if said.ResourceVersion == before.ResourceVersion {
+		t.Fatal("nothing is said of a Secret that is missing")
+	}
+	cached = before
+	result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
+	if err != nil || result.RequeueAfter != soon {
+		t.Errorf("looks again after %s: %v", result.RequeueAfter, err)
+	}
+	cached = nil
+	if read(now); now.ResourceVersion != said.ResourceVersion {
+		t.Errorf("written although nothing happened: was %+v, is %+v", said.Status, now.Status)
+	}
+}
+
 // The kinds are shared by all that run at once: who appends to them writes nowhere into them.
 func TestKindsAreNotAppendedTo(t *testing.T) {
 	first := append(inventoryKinds, machineGVK)
