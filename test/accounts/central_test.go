@@ -149,6 +149,23 @@ func accountSays(s *fleets.Stage, name string, status metav1.ConditionStatus, re
 	return a
 }
 
+// told waits until an account is Ready and has told what an inventory of its Prism Central found, which clusters are
+// checked by from then on.
+func told(s *fleets.Stage, name string) *v1alpha1.CloudAccount {
+	s.T.Helper()
+	a := &v1alpha1.CloudAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}}
+	s.Within(fleets.Soon, "account "+name+" tells of its Prism Central", func() error {
+		if err := s.Client.Get(s.T.Context(), keyOf(a), a); err != nil {
+			return fmt.Errorf("%w; %s", err, s.Says(fleets.Production))
+		}
+		if a.Status.InventoryAt == nil {
+			return fmt.Errorf("no inventory: %+v", a.Status.Conditions)
+		}
+		return rig.Has(a, v1alpha1.ReadyCondition, metav1.ConditionTrue, "")
+	})
+	return a
+}
+
 // speaks is rig.Has with words in the message.
 func speaks(o rig.Conditioned, condition string, status metav1.ConditionStatus, reason string, words []string) error {
 	if err := rig.Has(o, condition, status, reason); err != nil {

@@ -20,11 +20,15 @@ func TestEndpointTaken(t *testing.T) {
 	t.Parallel()
 	s := fleets.New(t, &shared)
 	one, well := edge("taken"), edge("near")
-	address, free := "10.102.1.0", one.Endpoint
+	// Not the first address, which TestPreflightHolds declares: all Prism Centrals are at 127.0.0.1, and on one of them an
+	// endpoint is one cluster's.
+	address, free := "10.102.1.1", one.Endpoint
 	one.Endpoint = address
 	prism := newCentral(t, nil)
-	added(simulator.VM{Name: "squatter", PowerState: simulator.PowerOn})(t, prism, one.Name)
-	pool("10.102.1.1")(t, prism, one.Name)
+	for _, name := range []string{"neighbour", "squatter"} {
+		added(simulator.VM{Name: name, PowerState: simulator.PowerOn})(t, prism, one.Name)
+	}
+	pool("10.102.1.2")(t, prism, one.Name)
 	l := lack{replace: []string{subnet, "subnets: [{name: vlan-102}]"}}
 	files := s.Files(well)
 	files["fleet/account.yaml"] = prism.file("pc-east", insecure)
@@ -39,6 +43,8 @@ func TestEndpointTaken(t *testing.T) {
 		t.Fatalf("no advice for %s in %q", one.Name, c.Status.Preflight[0].Message)
 	}
 	nothingApplied(s, one.Name)
+	// CAPX is told of credentials that come after its objects.
+	accountSays(s, "pc-east", metav1.ConditionTrue, v1alpha1.SucceededReason, "distributed to 2 clusters")
 	before := s.Inventory(well.Name)
 
 	one.Endpoint = free

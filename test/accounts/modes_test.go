@@ -62,10 +62,12 @@ func TestPreflightModes(t *testing.T) {
 			s := fleets.New(t, &shared)
 			prism := newCentral(t, nil)
 			one := edge("mode")
-			files := s.Files()
-			files["fleet/account.yaml"], files[fleets.File(one)] = prism.file("pc-east", insecure), c.file(one)
-			s.Push("a fleet", files)
+			files := s.Files(edge("first"))
+			files["fleet/account.yaml"] = prism.file("pc-east", insecure)
+			s.Push("an account that is used", files)
 			s.Start(fleets.Production, func(f *v1alpha1.Fleet) { f.Spec.Preflight = c.preflight })
+			told(s, "pc-east") // a Fleet that enforces nothing does not wait until Prism Central has answered
+			s.Push("a cluster", map[string]string{fleets.File(one): c.file(one)})
 			have := s.ClusterHas(one.Name, v1alpha1.PreflightPassedCondition, c.status, c.reason, fleets.Soon)
 			if err := speaks(have, v1alpha1.PreflightPassedCondition, c.status, c.reason, c.words); err != nil {
 				t.Error(err)

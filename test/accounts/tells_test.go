@@ -9,6 +9,7 @@ import (
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/test/fleets"
 	"github.com/refract-dev/refract/test/prismsim/simulator"
+	"github.com/refract-dev/refract/test/rig"
 )
 
 // TestAccountTells reads what an account tells of its Prism Central; while nothing changes there, nothing is written.
@@ -27,17 +28,20 @@ func TestAccountTells(t *testing.T) {
 	s.Push("a fleet", files)
 	s.Start(fleets.Production, nil)
 	s.Accepted(one)
-	a := accountSays(s, "pc-east", metav1.ConditionTrue, v1alpha1.SucceededReason, "the certificate of Prism Central is not checked (spec.insecure)")
+	a := told(s, "pc-east")
+	if err := speaks(a, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.SucceededReason, []string{"the certificate of Prism Central is not checked (spec.insecure)"}); err != nil {
+		t.Error(err)
+	}
 	if a.Status.PrismCentral != "7.5" || a.Status.Clusters != 1 || a.Status.InventoryAt == nil || len(a.Status.Unknown) > 0 ||
 		a.Status.Credentials == nil || a.Status.Credentials.Secret != "pc-east-credentials" {
 		t.Errorf("status is %+v", a.Status)
 	}
-	told := map[string]string{}
+	elements := map[string]string{}
 	for _, e := range a.Status.Elements {
 		if e.FreeStorage == nil || e.FreeStorage.Cmp(*e.Storage) >= 0 || e.FreeStorage.Sign() <= 0 {
 			t.Errorf("%s: free storage is %v of %v", e.Name, e.FreeStorage, e.Storage) // it is rounded down
 		}
-		told[e.Name] = fmt.Sprintf("AOS %s, available %t, %d hosts, %d cores, %d vCPUs, memory %s free %s, spare %d vCPUs and %s, storage %s, %d VMs", e.AOSVersion, *e.Available,
+		elements[e.Name] = fmt.Sprintf("AOS %s, available %t, %d hosts, %d cores, %d vCPUs, memory %s free %s, spare %d vCPUs and %s, storage %s, %d VMs", e.AOSVersion, *e.Available,
 			*e.Hosts, *e.Cores, *e.VCPUs, e.Memory, e.FreeMemory, *e.SpareVCPUs, e.SpareMemory, e.Storage, *e.VMs)
 	}
 	want := map[string]string{
@@ -45,12 +49,11 @@ func TestAccountTells(t *testing.T) {
 		"PE-2": "AOS 7.3, available true, 4 hosts, 256 cores, 0 vCPUs, memory 4Ti free 4Ti, spare 768 vCPUs and 3Ti, storage 120Ti, 0 VMs",
 	}
 	for name := range want {
-		if told[name] != want[name] {
-			t.Errorf("%s: %s, want %s", name, told[name], want[name])
+		if elements[name] != want[name] {
+			t.Errorf("%s: %s, want %s", name, elements[name], want[name])
 		}
 	}
-	prism.inventories(s, 3) // what the cluster says of its birth is said by then
-	c := s.Cluster(one.Name)
+	c := born(s, one.Name)
 	prism.inventories(s, 3)
 	if now := accountSays(s, "pc-east", metav1.ConditionTrue, ""); now.ResourceVersion != a.ResourceVersion {
 		t.Errorf("written while nothing happens: was %+v, is %+v", a.Status, now.Status)
@@ -71,15 +74,32 @@ func TestAccountTells(t *testing.T) {
 	quiet(t)
 }
 
+// born waits until a cluster says all that it can before Cluster API has done anything.
+func born(s *fleets.Stage, name string) *v1alpha1.NutanixClusterSpec {
+	s.T.Helper()
+	var c *v1alpha1.NutanixClusterSpec
+	s.Within(fleets.Soon, name+" waits for Cluster API", func() error {
+		c = s.Cluster(name)
+		return speaks(c, v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.ProgressingReason, []string{"has not looked at the last change of MachineDeployment " + name + "-workers"})
+	})
+	return c
+}
+
 // lost shows a Prism Central that lets Refract in no more: the account says why, what was distributed stays, and what was
 // known of it stays, too.
 func lost(s *fleets.Stage, prism *central) {
 	s.T.Helper()
+	// Between two inventories: of one that breaks off in the middle the account tells what was read until then.
+	begun := prism.fault(s.T, simulator.Fault{Path: "/api/prism/v4.2/config/domain-managers", Effect: simulator.EffectHang})
+	if err := begun.Wait(s.T.Context(), 1); err != nil {
+		s.T.Fatal(err)
+	}
 	before := accountSays(s, "pc-east", metav1.ConditionTrue, "")
 	if err := prism.SetPassword("refract", "another"); err != nil {
 		s.T.Fatal(err)
 	}
 	prism.ExpireSessions()
+	begun.Remove()
 	a := accountSays(s, "pc-east", metav1.ConditionFalse, v1alpha1.AuthenticationFailedReason, "were proved, but now", "does not accept the password", "Every cluster keeps them")
 	if a.Status.Credentials == nil || len(a.Status.Elements) != 2 || !a.Status.InventoryAt.Equal(before.Status.InventoryAt) || len(a.Status.Unknown) == 0 {
 		s.T.Errorf("what was known is lost: %+v", a.Status)
@@ -87,8 +107,11 @@ func lost(s *fleets.Stage, prism *central) {
 	if err := prism.SetPassword("refract", password); err != nil {
 		s.T.Fatal(err)
 	}
-	a = accountSays(s, "pc-east", metav1.ConditionTrue, v1alpha1.SucceededReason)
-	if len(a.Status.Unknown) > 0 {
-		s.T.Errorf("all is known again, but: %+v", a.Status.Unknown)
-	}
+	s.Within(fleets.Soon, "all is known again", func() error {
+		a := account(s, "pc-east")
+		if len(a.Status.Unknown) > 0 {
+			return fmt.Errorf("unknown: %+v", a.Status.Unknown)
+		}
+		return rig.Has(a, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.SucceededReason)
+	})
 }
