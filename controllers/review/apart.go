@@ -42,7 +42,7 @@ func short(commit string) string {
 // Apart says whether nothing else went wrong in a pass than that Git and the forge disagree: trying again at once does
 // not help.
 func Apart(err error) bool {
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // Each of those that were joined is asked.
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(all.Unwrap(), func(one error) bool { return !Apart(one) })
 	}
 	return errors.As(err, new(*disagreement))

@@ -109,11 +109,11 @@ func (p *pass) renew(ctx context.Context, pull *forge.Pull, before *known) error
 	if err != nil {
 		return p.failed(ctx, pull, k, err)
 	}
-	if err := p.keep(ctx, pull, k, f, report); err != nil {
+	if err = p.keep(ctx, pull, k, f, report); err != nil {
 		return err
 	}
 	k.verdict = verdictOf(report, f)
-	if err := p.comment(ctx, pull, k, f, report); err != nil {
+	if err = p.comment(ctx, pull, k, f, report); err != nil {
 		return err
 	}
 	k.about = aboutOf(report, f)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -19,9 +20,7 @@ func tagged(full *int, answer http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		made := httptest.NewRecorder()
 		answer(made, req)
-		for name, values := range made.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), made.Header())
 		tag := fmt.Sprintf(`W/"%x"`, sha256.Sum256(made.Body.Bytes()))
 		w.Header().Set("ETag", tag)
 		if req.Header.Get("If-None-Match") == tag {

@@ -97,12 +97,12 @@ func table(t *testing.T, head string) [][]string {
 	}
 	var rows [][]string
 	for line := range strings.Lines(rest) {
-		line, ok := strings.CutPrefix(strings.TrimSpace(line), "| ")
-		if !ok {
+		cells, isRow := strings.CutPrefix(strings.TrimSpace(line), "| ")
+		if !isRow {
 			break
 		}
-		if !strings.HasPrefix(line, "---") {
-			rows = append(rows, strings.Split(strings.TrimSuffix(line, " |"), " | "))
+		if !strings.HasPrefix(cells, "---") {
+			rows = append(rows, strings.Split(strings.TrimSuffix(cells, " |"), " | "))
 		}
 	}
 	return rows
