@@ -21,8 +21,8 @@ var ErrUnreadable = errors.New("not readable")
 var errTorn = errors.New("it was written while it was read")
 
 // Get gives what was shown of a state of the Fleet's files; nil when nobody was shown it, ErrUnreadable when that cannot
-// be told. Of several pull requests that lead to the same files it is one that still counts, the one that was shown or
-// merged last. One request, and one more for each further Secret that very many plans take.
+// be told. Of several pull requests that lead to the same files it is one that still counts, and rather one that is merged;
+// of those the one that was shown or merged last. One request, and one more for each further Secret that very many plans take.
 func (s Store) Get(ctx context.Context, fleet client.ObjectKey, tree string) (*Reviewed, error) {
 	var best *Reviewed
 	err := s.again(func() error {
@@ -50,7 +50,7 @@ func (s Store) best(ctx context.Context, fleet client.ObjectKey, tree string) (*
 			unreadable = errors.Join(unreadable, err)
 		case err != nil:
 			return nil, err
-		case best == nil || best.Served() && !r.Served():
+		case best == nil || r.rank() > best.rank():
 			best = r
 		}
 	}
@@ -58,6 +58,17 @@ func (s Store) best(ctx context.Context, fleet client.ObjectKey, tree string) (*
 		return nil, unreadable
 	}
 	return best, nil
+}
+
+// rank orders what several pull requests showed of the same files.
+func (r *Reviewed) rank() int {
+	switch {
+	case r.Served():
+		return 0
+	case r.Merged:
+		return 2
+	}
+	return 1
 }
 
 // Shown gives what one pull request showed of a state of the Fleet's files; nil when nothing is kept.

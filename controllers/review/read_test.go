@@ -85,6 +85,15 @@ func TestTwoPullRequestsOfOneTree(t *testing.T) {
 		}
 		return d
 	}
+	t.Run("TheOtherIsShownAgainAfterTheMerge", func(t *testing.T) {
+		d := two(t)
+		d.merged(7, ada)
+		d.now = noon.Add(3 * time.Minute)
+		d.put(of(8, tree, rolling("edge-01", 2)))
+		if r := d.best(); r.Number != 7 || r.InForce("edge-01", d.now) == nil {
+			t.Errorf("%+v", r)
+		}
+	})
 	t.Run("TheApprovedOneIsMerged", func(t *testing.T) {
 		d := two(t)
 		d.merged(7, ada)
