@@ -32,8 +32,9 @@ type liveReview struct {
 
 // State implements review.Live, out of the cache. What of it counts depends on the plan:
 //
-//   - of every cluster of the namespace, whose it is, what is accepted of it, and whether it is going or gone: what is
-//     accepted otherwise than declared is planned as well, and what vanishes counts against all there are;
+//   - of every cluster of the namespace, that it is there, whose it is, and whether it is going: names are taken, and what
+//     vanishes counts against all there are;
+//   - of those of the Fleet, what is accepted and whether another hand deleted it: what is not as declared is planned, too;
 //   - where machines go or are re-created, which plans of the Fleet that do that are not carried out: limits sum over them;
 //   - of the clusters that it is about, their objects by generation, their machines, and what was found about them;
 //   - of the accounts that it makes machines at, whether Prism Central is known.
@@ -117,11 +118,12 @@ func (l *liveReview) objects(ctx context.Context) ([]objectOf, error) {
 
 // cluster is what a plan depends on of one: touched, when it is about that one; machines, when limits count.
 func (m *moment) cluster(c *v1alpha1.NutanixClusterSpec, touched, machines bool) any {
-	state := []any{
-		c.Name, c.Annotations[v1alpha1.FleetAnnotation], c.Annotations[v1alpha1.AcceptedDigestAnnotation], !c.DeletionTimestamp.IsZero(),
-		flow.Gone(c),
+	owner := c.Annotations[v1alpha1.FleetAnnotation]
+	state := []any{c.Name, owner, !c.DeletionTimestamp.IsZero()}
+	if touched || owner == m.fleet {
+		state = append(state, c.Annotations[v1alpha1.AcceptedDigestAnnotation], flow.Gone(c))
 	}
-	if machines && c.Annotations[v1alpha1.FleetAnnotation] == m.fleet {
+	if machines && owner == m.fleet {
 		state = append(state, underwayOf(c.Status.Outcome))
 	}
 	if touched {

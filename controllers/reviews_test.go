@@ -308,6 +308,11 @@ func TestState(t *testing.T) {
 		"AnotherFleetsRolls": {func(o []client.Object) []client.Object {
 			return on(o, 6, func(c *v1alpha1.NutanixClusterSpec) { c.Status.Outcome = rolling })
 		}, false, false},
+		"AnotherFleetAccepts": {func(o []client.Object) []client.Object {
+			o[6].GetAnnotations()[v1alpha1.AcceptedDigestAnnotation] = "c"
+			return o
+		}, false, false},
+		"AnotherFleetsGone": {func(o []client.Object) []client.Object { return o[:6] }, true, true},
 		"AnotherDeletedElsewhere": {func(o []client.Object) []client.Object {
 			return on(o, 1, func(c *v1alpha1.NutanixClusterSpec) {
 				set(c, v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.ClusterDeletedElsewhereReason, "gone")
