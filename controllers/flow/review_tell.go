@@ -2,12 +2,15 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
 	"github.com/refract-dev/refract/render/plan/view"
+	"github.com/refract-dev/refract/render/preflight"
 )
 
 // tell adds what the operator saw last of a cluster: it is about what was accepted before, not about the files.
@@ -28,7 +31,7 @@ const virtualMachine = "VM "
 
 // onPrism is what is known in Prism Central of a cluster; nil when there is nothing to say.
 func (r *review) onPrism(name string, mirror *v1alpha1.NutanixClusterSpec) *view.OnPrism {
-	o := &view.OnPrism{Cluster: name, Machines: []view.MachineDiffers{}, Preflight: preflightOf(mirror), Unknown: []v1alpha1.UnknownPart{}}
+	o := &view.OnPrism{Cluster: name, Machines: []view.MachineDiffers{}, Preflight: r.scene.preflightOf(mirror), Unknown: []v1alpha1.UnknownPart{}}
 	for i := range r.scene.Mirrored.Accounts {
 		a := &r.scene.Mirrored.Accounts[i]
 		if a.Namespace == mirror.Namespace && a.Name == mirror.Spec.AccountRef.Name {
@@ -47,13 +50,22 @@ func (r *review) onPrism(name string, mirror *v1alpha1.NutanixClusterSpec) *view
 }
 
 // preflightOf is the last preflight of a cluster that found something; nil otherwise.
-func preflightOf(c *v1alpha1.NutanixClusterSpec) *view.LastPreflight {
+func (s Scene) preflightOf(c *v1alpha1.NutanixClusterSpec) *view.LastPreflight {
 	said := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.PreflightPassedCondition)
 	if said == nil || len(c.Status.Preflight) == 0 {
 		return nil
 	}
-	return &view.LastPreflight{Passed: string(said.Status), Reason: said.Reason, Since: said.LastTransitionTime.UTC(), Findings: c.Status.Preflight}
+	found := slices.Clone(c.Status.Preflight)
+	for i := range found {
+		if s.Public && slices.Contains(namesStrangers, found[i].Check) {
+			found[i].Message = plan.Unshown
+		}
+	}
+	return &view.LastPreflight{Passed: string(said.Status), Reason: said.Reason, Since: said.LastTransitionTime.UTC(), Findings: found}
 }
+
+// namesStrangers are the checks whose findings in a status name VMs of others.
+var namesStrangers = []string{preflight.CheckEndpoint, preflight.CheckNames}
 
 func orNothing(value string) string {
 	if value == "" {

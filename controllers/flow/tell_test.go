@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
+	"github.com/refract-dev/refract/render/plan"
 	"github.com/refract-dev/refract/render/plan/view"
 )
 
@@ -74,5 +75,28 @@ func TestTell(t *testing.T) {
 				t.Errorf("says %t", said)
 			}
 		})
+	}
+}
+
+// TestPublicTell keeps what a status says of others' virtual machines from everybody, and all of it from nobody who asks.
+func TestPublicTell(t *testing.T) {
+	mirror := living("here", "edge-01", "", "production")
+	mirror.Status.Conditions = []metav1.Condition{{Type: v1alpha1.PreflightPassedCondition, Status: metav1.ConditionFalse, Reason: v1alpha1.PreflightFailedReason}}
+	mirror.Status.Preflight = []v1alpha1.PreflightFinding{
+		{Check: "Endpoint", Message: "used by VM payroll"}, {Check: "Names", Message: "has VMs already (payroll)"}, {Check: "Image", Message: "no image"},
+	}
+	for public, want := range map[bool][]string{
+		false: {"used by VM payroll", "has VMs already (payroll)", "no image"}, true: {plan.Unshown, plan.Unshown, "no image"},
+	} {
+		var got []string
+		for _, f := range (Scene{Public: public}).preflightOf(&mirror).Findings {
+			got = append(got, f.Message)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("public %t: %s", public, diff)
+		}
+	}
+	if mirror.Status.Preflight[0].Message != "used by VM payroll" {
+		t.Error("the status itself was changed")
 	}
 }
