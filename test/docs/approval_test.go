@@ -24,12 +24,15 @@ func TestReviewTable(t *testing.T) {
 	}
 	approved := shown(beyond, beyond)
 	approved.Review.Approved = true
+	roomless := shown(within, within)
+	roomless.Review.Worse = []string{"PE-1: needs 40 vCPU, 96 GiB at peak"}
 	arrives := map[string][]plan.ClusterInput{ // by the first two columns
-		"what a pull request showed | within":                                {shown(within, within)},
-		"what a pull request showed, approved there by an approver | passed": {approved},
-		"more than a pull request showed | within":                           {shown(within, less)},
-		"what nobody reviewed | within":                                      {{Plan: within}},
-		"either | passed, not approved":                                      {shown(beyond, beyond), {Plan: beyond}},
+		"what a pull request showed | within":                                       {shown(within, within)},
+		"what a pull request showed, approved there by an approver | passed":        {approved},
+		"more than a pull request showed | within":                                  {shown(within, less)},
+		"what nobody reviewed | within":                                             {{Plan: within}},
+		"what a pull request showed to fit, and there is no room any more | within": {roomless},
+		"either | passed, not approved":                                             {shown(beyond, beyond), {Plan: beyond}},
 	}
 	rows := table(t, "what arrives | limits | `required: false` | `required: true`")
 	if len(rows) != len(arrives) {
