@@ -2,6 +2,7 @@ package reviewed
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -34,7 +35,8 @@ func newDesk(t *testing.T, change func(*v1alpha1.Fleet), clusters ...rig.Cluster
 	return desk{Stage: s, store: review.Store{Client: here.Client, Reader: here.Client, Now: time.Now}}
 }
 
-// edit changes the Fleet once what it starts with is there: that was in no pull request.
+// edit changes the Fleet once what it starts with is there: that was in no pull request. No look that began before goes on
+// when it returns: that would read what is pushed next by what the Fleet was.
 func edit(s *fleets.Stage, change func(*v1alpha1.Fleet)) {
 	s.T.Helper()
 	f := s.Fleet(fleets.Production)
@@ -43,6 +45,12 @@ func edit(s *fleets.Stage, change func(*v1alpha1.Fleet)) {
 	if err := s.Client.Patch(s.T.Context(), f, client.MergeFrom(before)); err != nil {
 		s.T.Fatal(err)
 	}
+	s.Within(fleets.Soon, "the Fleet is looked at as it is now", func() error {
+		if now := s.Fleet(fleets.Production); now.Status.ObservedGeneration < f.Generation {
+			return fmt.Errorf("generation %d was seen, and it is %d", now.Status.ObservedGeneration, f.Generation)
+		}
+		return nil
+	})
 }
 
 func required(f *v1alpha1.Fleet) { f.Spec.Review = &v1alpha1.Review{Required: true} }
