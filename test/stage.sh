@@ -5,7 +5,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 module=$(sed -n 's/^module //p' go.mod)
-cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# nproc knows of fewer cores that a process is held to, and is not everywhere.
+cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
