@@ -27,7 +27,7 @@ demo: need ## Start a whole world with a sample fleet; ONCE=1 runs it through on
 	go run ./test/demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: need-cc ## Build the test world, run every test, then each fuzz target for 30 s (FUZZTIME).
+test: need-cc ## Build the test world, run the tests, then each fuzz target for 30 s (FUZZTIME); make proof has the long ones.
 	@test/stage.sh all
 
 .PHONY: proof

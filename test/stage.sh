@@ -14,10 +14,10 @@ trap 'exit 130' INT TERM
 # Every package with tests belongs to exactly one stage: proofs before live tests, and what no other stage claims is a
 # unit test.
 race_packages="^$module/(render|gitsource)(/|$)"
-live_packages="^$module/(controllers|test/(api|world|controlplane|e2e|demo|fleets|drift|chart|metrics|accounts|webhook))(/|$)"
-proof_packages="^$module/test/(accounts/live|adopt|bench|canary|crash|docs|equivalence|faults|flavors|fleets/reviewed|gitea|machines|review|soak|truth|upgrade)(/|$)"
+live_packages="^$module/(controllers|test/(api|world|controlplane|e2e|demo|fleets|drift|metrics|webhook))(/|$)"
+proof_packages="^$module/test/(accounts|adopt|bench|canary|chart|crash|docs|drift/live|equivalence|faults|flavors|fleets/reviewed|gitea|machines|review|soak|truth|upgrade)(/|$)"
 # What takes longest starts first, so that no core waits for it in the end.
-long_packages="/(test/machines|accounts/live|test/faults|test/soak|test/truth|test/drift|test/e2e|controllers/kube|fleets/deletion|drift/live|test/world|adopt|crash/live|test/crash|test/docs|test/review|upgrade)$"
+long_packages="/(test/machines|test/accounts|accounts/live|test/faults|test/soak|test/truth|test/drift|test/e2e|controllers/kube|fleets/deletion|drift/live|test/world|adopt|crash/live|test/crash|test/docs|test/review|upgrade)$"
 
 packages() {
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -E "$@"
