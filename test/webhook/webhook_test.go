@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/controllers"
@@ -149,8 +150,9 @@ func TestPushes(t *testing.T) {
 
 	s.Secret("short", map[string]string{"token": "secret"})
 	f = s.Fleet("production")
+	before := f.DeepCopy()
 	f.Spec.Webhook.SecretRef.Name = "short"
-	if err := s.Client.Update(t.Context(), f); err != nil {
+	if err := s.Client.Patch(t.Context(), f, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 	s.FleetHas("production", v1alpha1.WebhookReadyCondition, metav1.ConditionFalse, v1alpha1.SecretNotFoundReason, soon)

@@ -225,8 +225,9 @@ func TestSourceChanged(t *testing.T) {
 			kept, also := s.Inventory(edge.Name), s.Inventory(other.Name)
 			s.Push("another place", map[string]string{"other/account.yaml": rig.Account("pc-east", s.Prism)})
 			f := s.Fleet(fleets.Production)
+			before := f.DeepCopy()
 			change(s, f)
-			if err := s.Client.Update(t.Context(), f); err != nil {
+			if err := s.Client.Patch(t.Context(), f, client.MergeFrom(before)); err != nil {
 				t.Fatal(err)
 			}
 			s.Refused(edge.Name, v1alpha1.FileRemovedReason, "url or path changed")
