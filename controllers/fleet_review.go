@@ -20,7 +20,7 @@ import (
 
 // recallReview reads what a pull request showed of the files that are gated: once for each revision, and again while
 // something waits. Nobody having been shown them is an answer, not getting one is none; what cannot be read is said, and
-// counts as not reviewed, so that the rest of the Fleet goes on.
+// what this revision changes is held, while the rest of the Fleet goes on.
 func (r *FleetReconciler) recallReview(ctx context.Context, s *scene) error {
 	if s.fleet.Spec.Review == nil || !s.read() || (s.memory.served == s.memory.tree && !s.pending()) {
 		return nil
@@ -30,7 +30,7 @@ func (r *FleetReconciler) recallReview(ctx context.Context, s *scene) error {
 	case errors.Is(err, review.ErrUnreadable):
 		s.unreadable = err.Error()
 		if s.memory.unreadable != s.unreadable {
-			r.Recorder.Eventf(s.fleet, corev1.EventTypeWarning, v1alpha1.ReviewFailedReason, "%s counts as not reviewed: %s", s.revision, s.unreadable)
+			r.Recorder.Eventf(s.fleet, corev1.EventTypeWarning, v1alpha1.ReviewFailedReason, "what %s changes is held, since it is not known whether it was reviewed: %s", s.revision, s.unreadable)
 		}
 	case err != nil:
 		return err
@@ -57,9 +57,9 @@ func (s *scene) review() plan.Review {
 	if asked == nil || !s.read() {
 		return plan.Review{}
 	}
-	said := plan.Review{Required: asked.Required, Approvers: len(asked.Approvers) > 0, Unreadable: s.unreadable}
+	said := plan.Review{Required: asked.Required, Approvers: asked.Provider != "" && len(asked.Approvers) > 0, Unreadable: s.unreadable}
 	if s.reviewed != nil {
-		said.Name, said.Heard = pullRequest(s.reviewed), s.reviewed.Merged
+		said.Name, said.Heard, said.Closed = pullRequest(s.reviewed), s.reviewed.Merged, s.reviewed.Closed
 	}
 	return said
 }
@@ -82,7 +82,7 @@ func (s *scene) shownOf(name string, now time.Time) plan.ReviewInput {
 // has not told since the merge: once for these files, and again after an interval.
 func (r *FleetReconciler) askForge(s *scene) {
 	m, now := s.memory, r.Now()
-	if s.reviewed == nil || s.reviewed.Merged || !s.review().Approvers || s.gated.Digest == "" || r.hear == nil {
+	if s.reviewed == nil || s.reviewed.Merged || s.reviewed.Closed || !s.review().Approvers || s.gated.Digest == "" || r.hear == nil {
 		return
 	}
 	if m.asked == m.tree && now.Sub(m.askedAt) < interval(s.fleet) {

@@ -130,6 +130,7 @@ func TestWhatWasShown(t *testing.T) {
 	if err := r.recallReview(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
+	s.fleet.Spec.Review.Provider = v1alpha1.ReviewGitea
 	s.fleet.Spec.Review.Approvers = []v1alpha1.ReviewApprover{{User: "alice", AsUser: "alice@example.com"}}
 	if got, want := s.review(), (plan.Review{Required: true, Name: "pull request #7", Approvers: true, Heard: true}); got != want {
 		t.Errorf("%+v", got)

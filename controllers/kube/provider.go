@@ -149,7 +149,7 @@ func (o observed) help(p Problem) string {
 func (o observed) helpAdopted(p Problem, remove string) string {
 	return fmt.Sprintf("Do not delete the Machine yet: CAPX would delete that VM. At once: "+
 		"`kubectl annotate machine %[1]s -n %[2]s %[3]s=adopted`, or a MachineHealthCheck deletes it in time. Then look at the VM in Prism Central. "+
-		"Somebody else's: rename it there, so that CAPX refuses to delete it; then `kubectl delete machine %[1]s -n %[2]s --wait=false` and "+
+		"Somebody else's: rename it there, so that CAPX refuses to delete it; then `kubectl delete machine/%[1]s nutanixmachine/%[5]s -n %[2]s --wait=false` and "+
 		"`kubectl patch nutanixmachine %[5]s -n %[2]s --type=merge -p '{\"metadata\":{\"finalizers\":null}}'`. "+
 		"Made for this Machine (category KubernetesClusterName: %[6]s): %[4]s is right as it is. In both cases %[7]s",
 		p.Machine, p.Object.Namespace, clusterv1.MachineSkipRemediationAnnotation, remove, p.Object.Name, o.cluster.GetName(), replaced(p.Owner))

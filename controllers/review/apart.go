@@ -42,10 +42,15 @@ func short(commit string) string {
 // Apart says whether nothing else went wrong in a pass than that Git and the forge disagree: trying again at once does
 // not help.
 func Apart(err error) bool {
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(all.Unwrap(), func(one error) bool { return !Apart(one) })
+	for ; err != nil; err = errors.Unwrap(err) {
+		if all, ok := err.(interface{ Unwrap() []error }); ok {
+			return !slices.ContainsFunc(all.Unwrap(), func(one error) bool { return !Apart(one) })
+		}
+		if _, ok := err.(*disagreement); ok { //nolint:errorlint // this very one, not one of several
+			return true
+		}
 	}
-	return errors.As(err, new(*disagreement))
+	return false
 }
 
 // apart is one that lasts.

@@ -63,7 +63,8 @@ func TestGitAndForgeDisagree(t *testing.T) {
 			b.wantStatus(p, forge.Success, "3 machines")
 		})
 	}
-	if Apart(errors.Join(disagree("x"), errors.New("the API server is away"))) || Apart(nil) || !Apart(fmt.Errorf("pull request #7: %w", errors.Join(disagree("x")))) {
+	if Apart(errors.Join(disagree("x"), errors.New("the API server is away"))) || Apart(nil) ||
+		Apart(fmt.Errorf("pull request #7: %w", errors.Join(disagree("x"), errors.New("the API server is away")))) || !Apart(fmt.Errorf("pull request #7: %w", errors.Join(disagree("x")))) {
 		t.Error("what else is wrong is not tried again, or what cannot be mended is")
 	}
 }

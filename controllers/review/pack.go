@@ -30,6 +30,7 @@ type header struct {
 	Base       string               `json:"base,omitempty"`
 	Digest     string               `json:"digest,omitempty"`
 	Merged     bool                 `json:"merged,omitempty"`
+	Closed     bool                 `json:"closed,omitempty"`
 	Shown      time.Time            `json:"shown"`
 	Put        time.Time            `json:"put"`
 	Clusters   map[string]time.Time `json:"clusters,omitempty"` // when each was first shown
@@ -54,7 +55,7 @@ type shownCluster struct {
 func (r *Reviewed) header() header {
 	h := header{
 		APIVersion: packVersion, Tree: r.Tree, Number: r.Number, URL: r.URL, Title: r.Title, Head: r.Head, Base: r.Base,
-		Digest: r.Digest, Merged: r.Merged, Shown: r.Shown, Clusters: map[string]time.Time{}, Approvals: r.Approvals,
+		Digest: r.Digest, Merged: r.Merged, Closed: r.Closed, Shown: r.Shown, Clusters: map[string]time.Time{}, Approvals: r.Approvals,
 	}
 	for name, c := range r.Clusters {
 		h.Clusters[name] = c.Shown
@@ -86,7 +87,7 @@ func unpacked(h header, packed []byte) (*Reviewed, error) {
 		return nil, err
 	}
 	r := &Reviewed{
-		Tree: h.Tree, Number: h.Number, URL: h.URL, Title: h.Title, Head: h.Head, Base: h.Base, Digest: h.Digest, Merged: h.Merged,
+		Tree: h.Tree, Number: h.Number, URL: h.URL, Title: h.Title, Head: h.Head, Base: h.Base, Digest: h.Digest, Merged: h.Merged, Closed: h.Closed,
 		Shown: h.Shown, Clusters: map[string]Cluster{}, Capacity: b.Capacity, Approvals: h.Approvals,
 	}
 	for name, c := range b.Clusters {

@@ -54,21 +54,26 @@ func (s Store) best(ctx context.Context, fleet client.ObjectKey, tree string) (*
 			best = r
 		}
 	}
-	if best == nil {
-		return nil, unreadable
+	if unreadable != nil && (best == nil || best.rank() < merged) {
+		return nil, unreadable // it may be the one that counts
 	}
 	return best, nil
 }
+
+// merged is the rank of what counts for certain.
+const merged = 3
 
 // rank orders what several pull requests showed of the same files.
 func (r *Reviewed) rank() int {
 	switch {
 	case r.Served():
 		return 0
+	case r.Closed:
+		return 1
 	case r.Merged:
-		return 2
+		return merged
 	}
-	return 1
+	return 2
 }
 
 // Shown gives what one pull request showed of a state of the Fleet's files; nil when nothing is kept.

@@ -21,6 +21,9 @@ type Reviewed struct {
 	Digest string
 	// Merged: the forge calls the pull request merged, and Approvals were read since. Merge sets it.
 	Merged bool
+	// Closed: no word at the forge counts any more, since the pull request was closed without a merge of these files onto
+	// the Fleet's branch. Close sets it.
+	Closed bool
 	// Shown is when this was first shown. Put sets it; it stays while the same or less is shown.
 	Shown time.Time
 	// Clusters by name, all with a plan.
@@ -115,7 +118,7 @@ func (r *Reviewed) Stands(cluster string, now time.Time) *Approval {
 // what was taken on.
 func (r *Reviewed) after(before *Reviewed, now time.Time) {
 	now = now.UTC().Round(0)
-	r.Shown, r.Approvals, r.Merged = now, nil, false
+	r.Shown, r.Approvals, r.Merged, r.Closed = now, nil, false, false
 	clusters := make(map[string]Cluster, len(r.Clusters))
 	kept := before != nil
 	for name, c := range r.Clusters {

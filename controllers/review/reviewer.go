@@ -103,7 +103,7 @@ type Reviewer struct {
 type memory struct {
 	cache *fleet.Cache
 	pulls map[int]*known
-	// kept is what the store held when this process began with the Fleet; nil before.
+	// kept is what the store held when this process began with the Fleet, but for what is over; nil before.
 	kept map[int][]Kept
 	base decoded
 	// untidy: something was put since the store was last tidied.
@@ -200,7 +200,9 @@ func (p *pass) run(ctx context.Context) error {
 		}
 		p.m.kept = map[int][]Kept{}
 		for _, k := range kept {
-			p.m.kept[k.Number] = append(p.m.kept[k.Number], k)
+			if !k.Over {
+				p.m.kept[k.Number] = append(p.m.kept[k.Number], k)
+			}
 		}
 	}
 	pulls, err := p.Forge.Pulls(ctx, p.branch())
@@ -308,41 +310,32 @@ func (p *pass) close(ctx context.Context, open []forge.Pull, wrong troubles) {
 	}
 }
 
-// retract takes back the approvals of a pull request that was closed without a merge: the same files on another way to
-// the branch are not what somebody said yes to.
-func (p *pass) retract(ctx context.Context, kept []Kept) error {
-	for _, k := range kept {
-		if err := p.Store.Approve(ctx, p.key, k.Tree, k.Number, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// closed takes leave of one. Where its branch was deleted, a host may call it one of a fork, of which nothing is kept.
 func (p *pass) closed(ctx context.Context, number int) error {
 	pull, err := p.Forge.Pull(ctx, number)
-	if errors.Is(err, forge.ErrNotFound) {
-		return nil
-	}
-	if err != nil || pull.Fork {
+	lost := errors.Is(err, forge.ErrNotFound)
+	if err != nil && !lost {
 		return err
 	}
 	kept, err := p.Store.List(ctx, p.key)
 	if err != nil {
 		return err
 	}
-	kept = slices.DeleteFunc(kept, func(k Kept) bool { return k.Number != number || pull.Merged && k.Head != pull.Head })
-	if !pull.Merged {
-		return p.retract(ctx, kept)
-	}
+	kept = slices.DeleteFunc(kept, func(k Kept) bool { return k.Number != number })
+	merged := func(k Kept) bool { return !lost && pull.Merged && pull.Base == p.branch() && k.Head == pull.Head }
 	var words []Approval
-	if len(kept) > 0 && p.approvable() {
+	if p.approvable() && slices.ContainsFunc(kept, merged) {
 		if words, err = p.words(ctx, &pull); err != nil {
 			return err
 		}
 	}
 	for _, k := range kept {
-		if err := p.Store.Merge(ctx, p.key, k.Tree, k.Number, words); err != nil {
+		if merged(k) {
+			err = p.Store.Merge(ctx, p.key, k.Tree, k.Number, words)
+		} else {
+			err = p.Store.Close(ctx, p.key, k.Tree, k.Number)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -326,35 +326,3 @@ func TestApprovals(t *testing.T) {
 	b.pass()
 	b.wantStatus(p, forge.Failure, "approval needed")
 }
-
-// The last word of a merged pull request is kept, also by a process that never saw it open; nobody is asked again.
-func TestMergedPullRequest(t *testing.T) {
-	for _, restarted := range []bool{false, true} {
-		t.Run(fmt.Sprint(restarted), func(t *testing.T) {
-			b := newBench(t)
-			b.live.may = true
-			b.live.plan = func(*fleet.Fleet, *fleet.Fleet) view.Report { return b.waits(3) }
-			p := b.board.propose(7, map[string]string{"fleet/a.yaml": "a: 2\n"})
-			tree := b.repo.in("rev-parse", "HEAD:fleet")
-			b.pass()
-			b.board.approvals[7] = []forge.Approval{{User: "ada", Commit: p.Head}}
-			p.Closed, p.Merged = true, true
-			if restarted {
-				b.restart()
-			}
-			if out := b.pass(); out.Open != 0 {
-				t.Errorf("%+v", out)
-			}
-			if a := b.desk.get(tree).InForce("edge-01", b.desk.now); a == nil || a.User != "ada" || a.AsUser != "ada@example.com" {
-				t.Errorf("in force is %+v", a)
-			}
-			b.board.fail = func(call string) error {
-				if call != "pulls" {
-					t.Errorf("%s is asked again", call)
-				}
-				return nil
-			}
-			b.pass()
-		})
-	}
-}

@@ -37,6 +37,7 @@ const (
 	keyBody        = "plans"
 	pullAnnotation = "refract.dev/pull-request" // number/head commit/tree
 	putAnnotation  = "refract.dev/put-at"
+	overAnnotation = "refract.dev/over"  // true: nobody is asked about the pull request any more
 	bodyAnnotation = "refract.dev/plans" // the digest's beginning, as in the names of further Secrets
 )
 
@@ -66,6 +67,8 @@ type Kept struct {
 	Head   string
 	// Put is when it was last shown.
 	Put time.Time
+	// Over: the pull request was merged or closed, and the last word of it is kept.
+	Over bool
 }
 
 // Put keeps what a pull request shows now. The same again is not written; what was first shown when, and the approvals
@@ -182,6 +185,9 @@ func (s Store) putHead(ctx context.Context, fleet client.ObjectKey, have *corev1
 		pullAnnotation: fmt.Sprintf("%d/%s/%s", h.Number, h.Head, h.Tree),
 		putAnnotation:  h.Put.Format(time.RFC3339), bodyAnnotation: h.Body[:bodyDigits],
 	}
+	if h.Merged || h.Closed {
+		want.Annotations[overAnnotation] = "true"
+	}
 	want.Data = map[string][]byte{keyHeader: packed}
 	if part != nil {
 		want.Data[keyBody] = part
@@ -217,14 +223,23 @@ func (s Store) Approve(ctx context.Context, fleet client.ObjectKey, tree string,
 // Merge notes that the forge calls a pull request merged, with the approvals that it tells since: these count from now on.
 func (s Store) Merge(ctx context.Context, fleet client.ObjectKey, tree string, number int, approvals []Approval) error {
 	return s.hear(ctx, fleet, tree, number, func(r *Reviewed) {
-		r.Approvals, r.Merged = merge(r.Approvals, approvals, s.Now()), true
+		r.Approvals, r.Merged, r.Closed = merge(r.Approvals, approvals, s.Now()), true, false
 	})
+}
+
+// Close notes that a pull request was not merged, or not with these files: the same files on another way to the branch are
+// not what somebody said yes to.
+func (s Store) Close(ctx context.Context, fleet client.ObjectKey, tree string, number int) error {
+	return s.hear(ctx, fleet, tree, number, func(r *Reviewed) { r.Approvals, r.Closed = nil, !r.Merged })
 }
 
 func (s Store) hear(ctx context.Context, fleet client.ObjectKey, tree string, number int, do func(r *Reviewed)) error {
 	wrote, err := s.change(ctx, fleet, tree, number, do)
 	if wrote {
 		s.tell(fleet, tree)
+	}
+	if errors.Is(err, ErrUnreadable) {
+		return nil // as if nothing were kept: trying again does not help, and Put writes it anew
 	}
 	return err
 }
@@ -297,6 +312,7 @@ func keptOf(o client.Object) Kept {
 		k.Number, _ = strconv.Atoi(pull[0])
 		k.Head, k.Tree = pull[1], pull[2]
 	}
+	k.Over = o.GetAnnotations()[overAnnotation] == "true"
 	if at, err := time.Parse(time.RFC3339, o.GetAnnotations()[putAnnotation]); err == nil {
 		k.Put = at
 	}

@@ -114,8 +114,8 @@ func giteaPull(p *gitea.PullRequest) Pull {
 	}
 	if p.Head != nil {
 		out.Head, out.HeadBranch = p.Head.Sha, p.Head.Ref
-		// Who pushes to refs/for/… needs no right to push: such a request has the base repository and no branch. A merged
-		// one whose branch was deleted looks alike, and is of no interest.
+		// Who pushes to refs/for/… needs no right to push: such a request has the base repository and no branch. One whose
+		// branch was deleted after the merge looks alike.
 		own := p.Base != nil && p.Head.RepoID != 0 && p.Head.RepoID == p.Base.RepoID
 		out.Fork = !own || p.Head.Name == "" || strings.HasPrefix(p.Head.Ref, "refs/")
 	}

@@ -67,15 +67,21 @@ func (u *unchanged) keep(req *http.Request, res *http.Response) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if i := u.find(req); i >= 0 {
-		u.bytes -= len(u.kept[i].body)
+		u.bytes -= u.kept[i].size()
 		u.kept = slices.Delete(u.kept, i, i+1)
 	}
-	u.kept = append(u.kept, &answer{url: req.URL.String(), header: res.Header.Clone(), body: body})
-	for u.bytes += len(body); u.bytes > mostKept; {
-		u.bytes -= len(u.kept[0].body)
+	one := &answer{url: req.URL.String(), header: res.Header.Clone(), body: body}
+	u.kept = append(u.kept, one)
+	for u.bytes += one.size(); u.bytes > mostKept && len(u.kept) > 1; {
+		u.bytes -= u.kept[0].size()
 		u.kept = slices.Delete(u.kept, 0, 1)
 	}
 }
+
+// ofHeader is about what the header of an answer takes, in bytes.
+const ofHeader = 4 << 10
+
+func (a *answer) size() int { return len(a.body) + len(a.url) + ofHeader }
 
 // again is an answer that was given before, in the place of one that says that nothing changed.
 func (a *answer) again(res *http.Response) {

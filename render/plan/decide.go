@@ -40,6 +40,7 @@ type holding struct {
 	why    string
 	fleet  bool // only the Fleet's approvers may let it go on
 	worse  bool // something beside the plan became worse since the review
+	asked  bool // its review is asked about
 }
 
 func (g *gate) accept(name string, approved bool) {
@@ -74,7 +75,7 @@ func (g *gate) clusters() {
 			g.accept(name, false)
 			continue
 		}
-		g.held[name] = holding{plan: p, reason: v1alpha1.LimitExceededReason, why: sentences(over)}
+		g.held[name] = holding{plan: p, reason: v1alpha1.LimitExceededReason, why: sentences(over), asked: g.in.Clusters[name].asked()}
 	}
 }
 
@@ -102,13 +103,13 @@ func (g *gate) settled(name string, c ClusterInput) bool {
 		g.accept(name, true)
 	case c.asked() && g.settledByReview(name, p, c.Review, false):
 	case mustAsk(p, c.Cause) != "":
-		g.held[name] = holding{plan: p, reason: v1alpha1.ApprovalRequiredReason, why: mustAsk(p, c.Cause)}
+		g.held[name] = holding{plan: p, reason: v1alpha1.ApprovalRequiredReason, why: mustAsk(p, c.Cause), asked: c.asked()}
 	default:
 		over := g.overOwn(c)
 		if over == "" {
 			return false
 		}
-		g.held[name] = holding{plan: p, reason: v1alpha1.LimitExceededReason, why: over}
+		g.held[name] = holding{plan: p, reason: v1alpha1.LimitExceededReason, why: over, asked: c.asked()}
 	}
 	return true
 }
@@ -210,7 +211,7 @@ func (g *gate) removals() {
 			g.accept(name, false)
 			continue
 		}
-		g.held[name] = holding{plan: r.Plan, reason: v1alpha1.LimitExceededReason, why: sentences(over), fleet: true}
+		g.held[name] = holding{plan: r.Plan, reason: v1alpha1.LimitExceededReason, why: sentences(over), fleet: true, asked: true}
 	}
 }
 

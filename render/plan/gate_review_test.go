@@ -23,6 +23,7 @@ func TestGateReview(t *testing.T) {
 	required := Review{Required: true}
 	both := Review{Name: was.Name, Required: true, Approvers: true}
 	heard := Review{Name: was.Name, Required: true, Approvers: true, Heard: true}
+	over := Review{Name: was.Name, Required: true, Approvers: true, Closed: true}
 	noRoom := []string{"PE-1: needs 40 vCPU, 96 GiB at peak"}
 	roomless := func(r ReviewInput) ReviewInput {
 		r.Worse = noRoom
@@ -131,16 +132,22 @@ func TestGateReview(t *testing.T) {
 			},
 			want: map[string]string{"a": "Approved"},
 		},
+		"ClosedAtTheForge": {
+			reason: "nobody is promised that it goes on by itself",
+			in:     GateInput{Review: over, Clusters: map[string]ClusterInput{"a": reviewed(rolling("a", 20), shown(rolling("a", 20).Plan))}},
+			want:   map[string]string{"a": "LimitExceeded"},
+			words:  map[string]string{"a": "The forge says that pull request #7 was not merged with these files, so nobody's word there counts. To go on run"},
+		},
 		"UnreadableAndRequired": {
 			reason: "not known is not reviewed",
 			in:     GateInput{Review: Review{Required: true, Unreadable: "the Secret x is not readable (delete it)"}, Clusters: map[string]ClusterInput{"a": rolling("a", 3)}},
 			want:   map[string]string{"a": "ReviewRequired"},
-			words:  map[string]string{"a": "Whether this was reviewed is not known, and spec.review.required of the Fleet is set: the Secret x is not readable (delete it)."},
+			words:  map[string]string{"a": "Whether this was reviewed is not known: the Secret x is not readable (delete it)."},
 		},
 		"UnreadableAndNotRequired": {
-			reason: "under the limits",
+			reason: "what was shown may have been less",
 			in:     GateInput{Review: Review{Unreadable: "x"}, Clusters: map[string]ClusterInput{"a": rolling("a", 3)}},
-			want:   map[string]string{"a": "Accepted"},
+			want:   map[string]string{"a": "ReviewRequired"},
 		},
 		"CoveredAboveLimitsAndApproved": {
 			reason: "the approver's word stands for the annotation, and takes the plan out of the sum",

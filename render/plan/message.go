@@ -37,8 +37,10 @@ func (g *gate) howTo(name string, h holding) string {
 func (g *gate) atForge(h holding) string {
 	r := g.in.Review
 	switch {
-	case !r.Approvers || r.Name == "" || (h.reason != v1alpha1.LimitExceededReason && h.reason != v1alpha1.ApprovalRequiredReason):
+	case !h.asked || !r.Approvers || r.Name == "" || (h.reason != v1alpha1.LimitExceededReason && h.reason != v1alpha1.ApprovalRequiredReason):
 		return ""
+	case r.Closed:
+		return fmt.Sprintf("The forge says that %s was not merged with these files, so nobody's word there counts. ", r.Name)
 	case r.Heard:
 		return fmt.Sprintf("When %s was merged, none of spec.review.approvers of the Fleet had approved this. ", r.Name)
 	}

@@ -20,6 +20,8 @@ type Review struct {
 	Approvers bool
 	// Heard: the forge told since the merge who approved. Before, nobody's word at the forge counts.
 	Heard bool
+	// Closed: nobody's word at the forge will count, since it calls the pull request closed without a merge of this.
+	Closed bool
 	// Unreadable says why it is not known whether this revision was reviewed; empty when it is.
 	Unreadable string
 }
@@ -43,7 +45,7 @@ func (c ClusterInput) asked() bool { return cmp.Or(c.Cause, CauseGit) == CauseGi
 // or when the plan does more than was shown; on when it was approved. Removals are the Fleet's to approve.
 func (g *gate) settledByReview(name string, p Plan, r ReviewInput, fleet bool) bool {
 	switch {
-	case r.Plan == nil && g.in.Review.Required:
+	case r.Plan == nil && (g.in.Review.Required || g.in.Review.Unreadable != ""): // unknown is not unreviewed
 		g.held[name] = holding{plan: p, reason: v1alpha1.ReviewRequiredReason, why: g.notReviewed(), fleet: fleet}
 	case r.Plan == nil:
 		return false
@@ -62,9 +64,9 @@ func (g *gate) settledByReview(name string, p Plan, r ReviewInput, fleet bool) b
 func (g *gate) notReviewed() string {
 	why := "Nobody reviewed this: the files of this revision were not planned in a pull request, and spec.review.required of the Fleet is set."
 	if g.in.Review.Unreadable != "" {
-		why = "Whether this was reviewed is not known, and spec.review.required of the Fleet is set: " + g.in.Review.Unreadable + "."
+		why = "Whether this was reviewed is not known: " + g.in.Review.Unreadable + "."
 	}
-	if len(g.in.Trailers) > 0 {
+	if len(g.in.Trailers) > 0 && !g.in.Review.trailed(false) {
 		why += " The trailer " + v1alpha1.ApproveTrailer + " does not count either: nobody reviewed that it is there."
 	}
 	return why + " Revert it and open a pull request with it."
@@ -74,8 +76,8 @@ func (g *gate) worse(what []string) string {
 	return fmt.Sprintf("Since %s there is less room: %s. It goes on by itself once there is as much again.", cmp.Or(g.in.Review.Name, "the review"), strings.Join(what, "; "))
 }
 
-// trailed says whether commit messages approve anything. Where a review is required, what nobody reviewed does not; and
-// none was written by somebody who knew what became worse since.
+// trailed says whether commit messages approve anything. Where a review is required they do with files that a review
+// showed; and none was written by somebody who knew what became worse since.
 func (r Review) trailed(worse bool) bool { return !worse && (!r.Required || r.Name != "") }
 
 // trailers are the digests in commit messages that count.

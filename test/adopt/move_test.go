@@ -51,9 +51,12 @@ func moved(l *life) {
 			l.T.Errorf("Refract wrote during or after the move: %s", w)
 		}
 	}
-	for name := range snapshot(l.Scene) {
-		l.T.Errorf("left on the source: %s", name)
-	}
+	l.Within(hand.Soon, "nothing is left on the source", func() error {
+		if left := slices.Sorted(maps.Keys(snapshot(l.Scene))); len(left) > 0 {
+			return fmt.Errorf("left on the source: %v", left)
+		}
+		return nil
+	})
 	l.sameVMs()
 	if now := slices.Sorted(maps.Values(l.there().Machines(cluster))); !slices.Equal(now, names) {
 		l.T.Errorf("the target has Machines %v and the source had %v", now, names)

@@ -39,7 +39,7 @@ const patience = 20 * time.Minute
 // newHerdCalled is newHerd with a Fleet that is changed by what begin returns, which comes right before it is made.
 func newHerdCalled(t *testing.T, n int, begin func(*herd) func(*v1alpha1.Fleet)) *herd {
 	t.Helper()
-	h, _, _ := makeHerd(t, n, time.Minute, begin)
+	h, _, _ := makeHerd(t, fmt.Sprintf("called-%d", n), n, time.Minute, begin)
 	return h
 }
 
@@ -47,12 +47,12 @@ func newHerdCalled(t *testing.T, n int, begin func(*herd) func(*v1alpha1.Fleet))
 // until all of them are applied. What that took is returned as well.
 func newHerd(t *testing.T, n int, every time.Duration) (*herd, usage, time.Duration) {
 	t.Helper()
-	return makeHerd(t, n, every, func(*herd) func(*v1alpha1.Fleet) { return func(*v1alpha1.Fleet) {} })
+	return makeHerd(t, fmt.Sprintf("herd-%d", n), n, every, func(*herd) func(*v1alpha1.Fleet) { return func(*v1alpha1.Fleet) {} })
 }
 
-func makeHerd(t *testing.T, n int, every time.Duration, before func(*herd) func(*v1alpha1.Fleet)) (*herd, usage, time.Duration) {
+func makeHerd(t *testing.T, namespace string, n int, every time.Duration, before func(*herd) func(*v1alpha1.Fleet)) (*herd, usage, time.Duration) {
 	t.Helper()
-	h := &herd{Scene: pack.NewScene(t, fmt.Sprintf("herd-%d", n)), op: startOperator(t, &pack, every), every: every, listed: &atomic.Int64{}}
+	h := &herd{Scene: pack.NewScene(t, namespace), op: startOperator(t, &pack, every), every: every, listed: &atomic.Int64{}}
 	files := sharedFiles(pack.World.Prism.Host)
 	for i := range n {
 		name, host := names(i)

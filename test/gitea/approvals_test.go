@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +15,8 @@ import (
 )
 
 // anyID: whose word it is, and about what, but not its number.
-var anyID = cmpopts.IgnoreFields(forge.Approval{}, "ID")
+// anyID ignores what the host chooses; when somebody approved is looked at apart.
+var anyID = cmpopts.IgnoreFields(forge.Approval{}, "ID", "At")
 
 // TestApprovals counts the last word of each who may give one, and no approval of something older.
 func TestApprovals(t *testing.T) {
@@ -37,6 +39,11 @@ func TestApprovals(t *testing.T) {
 		}
 		if diff := cmp.Diff(approvals, all, anyID); diff != "" {
 			t.Errorf("%s: %s", why, diff)
+		}
+		for _, a := range all {
+			if age := time.Since(a.At); age < -time.Second || age > 5*time.Minute {
+				t.Errorf("%s: %s approved at %s", why, a.User, a.At)
+			}
 		}
 	}
 	review := func(who *Person, state sdk.ReviewStateType) *sdk.PullReview {

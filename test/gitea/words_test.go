@@ -162,7 +162,7 @@ func TestRefused(t *testing.T) {
 		"NoScopeToRead":   {"a token for something else", s.repository.String(), token(s.refract, "read:user"), pulls(s), forge.ErrAuth},
 		"NoScopeToSpeak":  {"comments need write:issue", s.repository.String(), token(s.refract, "write:repository", "read:user"), comment(s, number), forge.ErrAuth},
 		"NoScopeForUser":  {"our own user needs read:user", s.repository.String(), token(s.refract, "write:repository", "write:issue"), comment(s, number), forge.ErrAuth},
-		"NoScopeToJudge":  {"statuses need write:repository", s.repository.String(), token(s.refract, "read:repository", "write:issue", "read:user"), status(s, head, "refract"), forge.ErrAuth},
+		"NoScopeToJudge":  {"statuses need write:repository", s.repository.String(), token(s.refract, "read:repository", "write:issue", "read:user"), status(s, head, "scope"), forge.ErrAuth},
 		"NoRightToJudge":  {"and a user who may write", s.repository.String(), reader.Token, status(s, head, "reader"), forge.ErrAuth},
 		"NoSuchCommit":    {"a commit that is not there", s.repository.String(), s.refract.Token, status(s, strings.Repeat("ab", 20), "refract"), forge.ErrNotFound},
 		"ReaderMaySpeak":  {"who reads may comment", s.repository.String(), reader.Token, comment(s, number), nil},
