@@ -193,17 +193,8 @@ func (p *pass) tidy(ctx context.Context) error {
 }
 
 func (p *pass) run(ctx context.Context) error {
-	if p.m.kept == nil {
-		kept, err := p.Store.List(ctx, p.key)
-		if err != nil {
-			return err
-		}
-		p.m.kept = map[int][]Kept{}
-		for _, k := range kept {
-			if !k.Over {
-				p.m.kept[k.Number] = append(p.m.kept[k.Number], k)
-			}
-		}
+	if err := p.recall(ctx); err != nil {
+		return err
 	}
 	pulls, err := p.Forge.Pulls(ctx, p.branch())
 	if err != nil {
@@ -230,6 +221,24 @@ func (p *pass) run(ctx context.Context) error {
 		}
 	}
 	return wrong.err()
+}
+
+// recall reads once what an earlier process kept of pull requests that may not be over.
+func (p *pass) recall(ctx context.Context) error {
+	if p.m.kept != nil {
+		return nil
+	}
+	kept, err := p.Store.List(ctx, p.key)
+	if err != nil {
+		return err
+	}
+	p.m.kept = map[int][]Kept{}
+	for _, k := range kept {
+		if !k.Over {
+			p.m.kept[k.Number] = append(p.m.kept[k.Number], k)
+		}
+	}
+	return nil
 }
 
 // again has the next pass be no later than after d.
