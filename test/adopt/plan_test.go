@@ -113,12 +113,24 @@ func quiet(s *hand.Scene) map[string]unstructured.Unstructured {
 		if !maps.Equal(last, now) {
 			last, same = now, 0
 		}
-		if same++; same < 10 {
+		if same++; same < 20 {
 			return fmt.Errorf("written a moment ago")
 		}
-		return nil
+		return checked(all)
 	})
 	return all
+}
+
+// checked says which health check has not seen all its machines healthy: it writes to them when it does.
+func checked(all map[string]unstructured.Unstructured) error {
+	for name, o := range all {
+		healthy, _, _ := unstructured.NestedInt64(o.Object, "status", "currentHealthy")
+		expected, _, _ := unstructured.NestedInt64(o.Object, "status", "expectedMachines")
+		if o.GetKind() == "MachineHealthCheck" && (expected == 0 || healthy != expected) {
+			return fmt.Errorf("%s sees %d of %d machines healthy", name, healthy, expected)
+		}
+	}
+	return nil
 }
 
 // unchanged fails if any object is not what it was, to the byte.
