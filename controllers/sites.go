@@ -220,6 +220,8 @@ type visit struct {
 	account client.ObjectKey
 	door    *prism.Door
 	token   string // that the door was opened with
+	// secrets of all users of this Prism Central, now and before.
+	secrets prism.Secrets
 	// refused says until when a password that was refused is not tried again, by token: users are locked for less.
 	refused map[string]time.Time
 }
@@ -300,6 +302,9 @@ func (v *visit) prove(ctx context.Context) bool {
 // enter opens a door for an account's user once both users are proved. The lesser one may be allowed to read next to
 // nothing: that Prism Central lets him in is enough.
 func (v *visit) enter(ctx context.Context, e access) (*prism.Door, string, error) {
+	if e.workload != nil {
+		v.secrets.Password(e.workload.user, e.workload.password)
+	}
 	door, version, err := v.open(ctx, e.Endpoint)
 	if err != nil || e.workload == nil {
 		return door, version, err
@@ -321,6 +326,7 @@ func (v *visit) enter(ctx context.Context, e access) (*prism.Door, string, error
 func (v *visit) open(ctx context.Context, e prism.Endpoint) (*prism.Door, string, error) {
 	options := v.sites.options
 	options.Observe = v.sites.observe(v.account)
+	options.Secrets = &v.secrets
 	door, err := prism.Open(e, options)
 	if err != nil {
 		return nil, "", err

@@ -33,6 +33,8 @@ type Options struct {
 	MaxBytes int64
 	// MaxPages of one list, of 100 entries each; 0 means 100.
 	MaxPages int
+	// Secrets are kept out of every message, beside the door's own, which are added to them; nil: only its own.
+	Secrets *Secrets
 	// Log gets a line for each request at level 2.
 	Log logr.Logger
 	// Observe is told of each request to Prism Central: method and path with identifiers replaced, the status (0: no
@@ -77,6 +79,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxPages <= 0 {
 		o.MaxPages = defaultPages
+	}
+	if o.Secrets == nil {
+		o.Secrets = &Secrets{}
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}.Now

@@ -19,7 +19,6 @@ type gate struct {
 	base, name string
 	username   string
 	password   string
-	secrets    []string
 	session    session
 	client     *http.Client
 	options    Options
@@ -164,8 +163,10 @@ func (g *gate) receive(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	given := response.Cookies()
+	g.options.Secrets.session(given)
 	if response.StatusCode < http.StatusMultipleChoices {
-		g.session.keep(response.Cookies())
+		g.session.keep(given)
 	}
 	return answer{status: response.StatusCode, header: response.Header, body: body}, nil
 }

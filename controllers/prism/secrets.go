@@ -18,8 +18,6 @@ import (
 type session struct {
 	mu      sync.Mutex
 	cookies map[string]string
-	// spent are cookies of former sessions, still hidden from messages.
-	spent []string
 	// refusals in a row: a load balancer may set cookies that open nothing.
 	refusals int
 }
@@ -46,11 +44,8 @@ func (s *session) keep(given []*http.Cookie) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range given {
-		if old, had := s.cookies[c.Name]; had && old != c.Value {
-			s.retire(old)
-			delete(s.cookies, c.Name)
-		}
 		if c.MaxAge < 0 || c.Value == "" {
+			delete(s.cookies, c.Name)
 			continue
 		}
 		if s.cookies == nil {
@@ -67,9 +62,6 @@ func (s *session) refused(header string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, value := range s.cookies {
-		s.retire(value)
-	}
 	s.cookies = nil
 	s.refusals++
 }
@@ -81,20 +73,61 @@ func (s *session) accepted() {
 	s.refusals = 0
 }
 
-// maxSpent is more than the sessions that requests under way can still speak of.
-const maxSpent = 16
-
-func (s *session) retire(value string) {
-	s.spent = append(s.spent, value)
-	if len(s.spent) > maxSpent {
-		s.spent = s.spent[1:]
-	}
-}
-
 func (s *session) values() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append(slices.Collect(maps.Values(s.cookies)), s.spent...)
+	return slices.Collect(maps.Values(s.cookies))
+}
+
+// Secrets are what no message may repeat. Doors into one Prism Central share them: it may say to one user what it heard
+// from another, or from the same one before the password changed. The zero value is empty and ready for use.
+type Secrets struct {
+	mu        sync.Mutex
+	passwords []string
+	cookies   []string
+}
+
+// More than what requests under way can still speak of.
+const (
+	maxPasswords = 16 * formsOfPassword
+	maxCookies   = 64
+)
+
+// Password adds the password of a user, in each of the forms in which it may come back.
+func (s *Secrets) Password(username, password string) {
+	if password == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, form := range secretsOf(username, password) {
+		s.passwords = latest(s.passwords, form, maxPasswords)
+	}
+}
+
+func (s *Secrets) session(given []*http.Cookie) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range given {
+		if c.Value != "" {
+			s.cookies = latest(s.cookies, c.Value, maxCookies)
+		}
+	}
+}
+
+func (s *Secrets) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(s.passwords, s.cookies)
+}
+
+// latest puts a text at the end of a list, once, and drops the oldest beyond the limit.
+func latest(list []string, text string, limit int) []string {
+	if i := slices.Index(list, text); i >= 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	list = append(list, text)
+	return list[max(0, len(list)-limit):]
 }
 
 // maxForeign bounds what we repeat of words that are not ours, in characters.
@@ -102,13 +135,11 @@ const maxForeign = 300
 
 // hide makes foreign text fit for a message: without our secrets, in one line, short.
 func (g *gate) hide(text string) string {
-	secrets := append(g.session.values(), g.secrets...)
+	secrets := append(g.session.values(), g.options.Secrets.all()...)
 	// The longest first: one may be part of another.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[hidden]")
-		}
+		text = strings.ReplaceAll(text, secret, "[hidden]")
 	}
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if runes := []rune(text); len(runes) > maxForeign {
@@ -116,6 +147,9 @@ func (g *gate) hide(text string) string {
 	}
 	return text
 }
+
+// formsOfPassword is how many secretsOf gives.
+const formsOfPassword = 12
 
 // secretsOf are the forms in which a password may come back to us: as it was sent, and as a page, a log or a dump of the
 // request writes it.

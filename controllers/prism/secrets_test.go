@@ -117,6 +117,36 @@ func TestSecretsStayIn(t *testing.T) {
 	}
 }
 
+// TestSecretsOfOthers asks a server that tells one user what another sent it: a second one, and itself before.
+func TestSecretsOfOthers(t *testing.T) {
+	t.Parallel()
+	web := newCentralBehind(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `{"state":"ERROR","message_list":[{"message":"heard `+canary+`, `+cookie+`"}]}`)
+	}), nil)
+	e := endpointOf(t, web)
+	e.Password = "changed"
+	shared := &prism.Secrets{}
+	d := open(t, e, prism.Options{Secrets: shared})
+	_, before := d.Prove(t.Context())
+	if before == nil || !strings.Contains(before.Error(), canary) {
+		t.Fatalf("the server does not repeat it: %v", before)
+	}
+	shared.Password(user, canary)
+	_, err := d.Prove(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "heard [hidden]") {
+		t.Errorf("%v", err)
+	}
+	other := newCentralBehind(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "s", Value: cookie})
+		w.WriteHeader(http.StatusForbidden)
+	}), nil)
+	_, _ = open(t, endpointOf(t, other), prism.Options{Secrets: shared}).Prove(t.Context())
+	_, err = d.Prove(t.Context())
+	withoutSecrets(t, err)
+}
+
 // everything is what a server can learn of a request.
 func everything(r *http.Request) string {
 	_, password, _ := r.BasicAuth()

@@ -31,8 +31,9 @@ func newGate(e Endpoint, o Options) (*gate, error) {
 	name := net.JoinHostPort(strings.Trim(e.Address, "[]"), strconv.Itoa(int(e.Port)))
 	g := &gate{
 		base: "https://" + name, name: name, options: o, closed: make(chan struct{}),
-		username: e.Username, password: e.Password, secrets: secretsOf(e.Username, e.Password),
+		username: e.Username, password: e.Password,
 	}
+	o.Secrets.Password(e.Username, e.Password)
 	transport, err := g.transport(e)
 	if err != nil {
 		return nil, err

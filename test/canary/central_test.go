@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,8 +24,8 @@ import (
 	"github.com/refract-dev/refract/test/prismsim/simulator"
 )
 
-// central is a Prism Central that may be hostile: it repeats the password that it was sent, and the session that it gave,
-// in every way that gets into a message of ours.
+// central is a Prism Central that may be hostile: it repeats the passwords that it was ever sent, by whomever, and the
+// session that it gave, in every way that gets into a message of ours.
 type central struct {
 	*httptest.Server
 	prism *simulator.Server
@@ -33,9 +34,11 @@ type central struct {
 	mode string
 	// answered counts the requests since it behaves like this.
 	answered int
-	// password that it was told last, and the header that it came in.
-	password, header string
+	// sent are the passwords and the headers that they came in.
+	sent []sent
 }
+
+type sent struct{ password, header string }
 
 // prismUser may enter.
 const prismUser = "admin"
@@ -80,21 +83,28 @@ func (c *central) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hear keeps the password that a request brings, and gives all that is known to repeat. Who comes with a session is told
-// the password of before.
+// hear keeps the password that a request brings, and gives all that is known to repeat: each time beginning with the
+// next password, as a message ends early.
 func (c *central) hear(r *http.Request) (mode, heard string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, password, ok := r.BasicAuth(); ok {
-		c.password, c.header = password, r.Header.Get("Authorization")
+		if s := (sent{password, r.Header.Get("Authorization")}); !slices.Contains(c.sent, s) {
+			c.sent = append(c.sent, s)
+		}
 	}
-	p := c.password
 	c.answered++
-	return c.mode, strings.Join([]string{
-		p, c.header, r.Header.Get("Cookie"), base64.StdEncoding.EncodeToString([]byte(p)), base64.URLEncoding.EncodeToString([]byte(p)),
-		hex.EncodeToString([]byte(p)), strings.ToUpper(hex.EncodeToString([]byte(p))), url.QueryEscape(p), url.PathEscape(p),
-		html.EscapeString(p), strconv.Quote(p), quoted(p, true), quoted(p, false),
-	}, " ")
+	heard = r.Header.Get("Cookie")
+	for i := range c.sent {
+		t := c.sent[(i+c.answered)%len(c.sent)]
+		p := t.password
+		heard = strings.Join([]string{
+			heard, p, t.header, base64.StdEncoding.EncodeToString([]byte(p)), base64.URLEncoding.EncodeToString([]byte(p)),
+			hex.EncodeToString([]byte(p)), strings.ToUpper(hex.EncodeToString([]byte(p))), url.QueryEscape(p), url.PathEscape(p),
+			html.EscapeString(p), strconv.Quote(p), quoted(p, true), quoted(p, false),
+		}, " ")
+	}
+	return c.mode, heard
 }
 
 // is has it behave; "" lets in who has the right password.
