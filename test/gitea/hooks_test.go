@@ -1,11 +1,13 @@
 package gitea
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -48,6 +50,26 @@ func (e *ear) since(n int) []delivery {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.heard[n:])
+}
+
+// tests are the test deliveries: pushes of nothing.
+func (e *ear) tests(t *testing.T, token []byte) []delivery {
+	t.Helper()
+	return slices.DeleteFunc(e.since(0), func(d delivery) bool {
+		h, err := forge.ParseHook(d.header, d.body, token)
+		if err != nil {
+			t.Error(err)
+		}
+		text := d.body
+		if form, err := url.ParseQuery(string(text)); err == nil && form.Has("payload") {
+			text = []byte(form.Get("payload"))
+		}
+		var push struct{ Before, After string }
+		if err := json.Unmarshal(text, &push); err != nil {
+			t.Error(err)
+		}
+		return h.Kind != forge.HookPush || push.Before != push.After
+	})
 }
 
 // TestHooks reads what Gitea really sends at each of the moments at which Refract has something to do.
@@ -116,22 +138,28 @@ func hooks(t *testing.T, kind string) {
 		}
 	})
 
-	before := len(e.since(0))
-	if err := s.repository.Try(t.Context(), hook); err != nil {
-		t.Fatal(err)
-	}
-	s.within("a second test delivery comes", func() error {
-		if len(e.since(before)) == 0 {
-			return errors.New("nothing came")
+	// What comes late from the merge changes what the repository says of itself.
+	s.within("two test deliveries are the same, as docs/guides/webhooks.md says", func() error {
+		before := e.tests(t, token)
+		if err := s.repository.Try(t.Context(), hook); err != nil {
+			return err
 		}
-		return nil
+		s.within("a test delivery comes", func() error {
+			if len(e.tests(t, token)) == len(before) {
+				return errors.New("nothing came")
+			}
+			return nil
+		})
+		if all := e.tests(t, token); len(all) > 1 {
+			if last, next := all[len(all)-2].body, all[len(all)-1].body; string(last) != string(next) {
+				return fmt.Errorf("%s\n%s", last, next)
+			}
+			return nil
+		}
+		return errors.New("there was one")
 	})
 
 	all := e.since(0)
-	again := all[len(all)-2:]
-	if string(again[0].body) != string(again[1].body) {
-		t.Error("docs/guides/webhooks.md says that each test delivery is the same")
-	}
 	for _, d := range all {
 		h, err := forge.ParseHook(d.header, d.body, token)
 		if err != nil || h.ID == "" || ids[h.ID] != "" {
