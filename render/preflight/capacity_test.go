@@ -87,6 +87,19 @@ func TestCapacityShort(t *testing.T) {
 					"112 vCPU (4 to a core) and 15Gi are free with one host lost: add hosts, free some, or take fewer or smaller machines",
 			},
 		},
+		"GrownWhileSurging": {
+			func(w *world) { // in the end two of 12Gi stand beside one of 8Gi, where two of 8Gi were
+				w.living()
+				w.machine(poolTemplate)["memorySize"] = "12Gi"
+				w.in.Machines = map[string]int{"MachineDeployment/edge-01-workers": 2}
+				w.load(25, 4)
+			},
+			[]string{
+				"Memory", "NutanixMachineTemplate/edge-01-workers-36890b35 spec.template.spec",
+				"Prism Element PE-1: 1 of spec.nodePools[workers] while rolling need 4 vCPU and 16Gi at the peak; " +
+					"112 vCPU (4 to a core) and 15Gi are free with one host lost: add hosts, free some, or take fewer or smaller machines",
+			},
+		},
 		"GrownWithoutSurge": {
 			func(w *world) {
 				w.living()

@@ -16,8 +16,8 @@ type demand struct {
 	// surge for this Prism Element already.
 	added, surging int
 	again          bool
-	// grown are the virtual CPUs and bytes by which replaced machines grow.
-	grown size
+	// grown is by how much each machine that may be replaced grows.
+	grown []size
 }
 
 // size of machines.
@@ -42,8 +42,32 @@ func (g *group) size() size {
 	return s
 }
 
-// total is the peak.
-func (d demand) total() size { return d.grown.plus(d.group.size(), d.machines()) }
+// total is the peak: when the last of the old machines, as many as surge, stand beside all of the new ones. Which are the
+// last is not known, so those count that grow least.
+func (d demand) total() size {
+	return d.growth(d.machines()-d.added).plus(d.group.size(), d.machines())
+}
+
+// growth of all replaced machines but a few, of each resource the least.
+func (d demand) growth(but int) size {
+	of := func(resource func(size) int64) int64 {
+		var all []int64
+		for _, s := range d.grown {
+			all = append(all, resource(s))
+		}
+		slices.Sort(all)
+		var sum int64
+		for _, n := range all[min(but, len(all)):] {
+			sum += n
+		}
+		return sum
+	}
+	return size{
+		vcpus:   of(func(s size) int64 { return s.vcpus }),
+		memory:  of(func(s size) int64 { return s.memory }),
+		storage: of(func(s size) int64 { return s.storage }),
+	}
+}
 
 // machines that come to the Prism Element at the peak.
 func (d demand) machines() int {
@@ -61,7 +85,7 @@ func (c *checks) coming() []demand {
 			coming = append(coming, c.demands(g, n)...)
 		}
 	}
-	return slices.DeleteFunc(coming, func(d demand) bool { return d.added+d.surging == 0 && d.grown == size{} })
+	return slices.DeleteFunc(coming, func(d demand) bool { return d.added+d.surging == 0 && d.growth(0) == size{} })
 }
 
 // demands says where n machines of a group come, and how many at a time. Which of them are replaced is told by the VMs
@@ -108,7 +132,7 @@ func outgrow(places []demand, before group, n int) {
 	was := before.size()
 	for i := range n {
 		d := &places[i%len(places)]
-		d.grown = d.grown.plus(d.group.size().less(was), 1)
+		d.grown = append(d.grown, d.group.size().less(was))
 	}
 }
 
@@ -147,7 +171,7 @@ func replace(places []demand, have []site.VM, surging int) {
 	}
 	for _, vm := range have {
 		i := holder(places, vm)
-		places[i].grown = places[i].grown.plus(growth(places[i].group.size(), vm), 1)
+		places[i].grown = append(places[i].grown, growth(places[i].group.size(), vm))
 	}
 }
 
