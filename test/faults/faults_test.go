@@ -93,6 +93,8 @@ type trial struct {
 	// capx is what CAPX does about it, as observed.
 	capx   string
 	faults []fault
+	// pause is how long CAPX may wait before it asks again. It begins once more when it does not see yet that it gave up.
+	pause time.Duration
 	// says are words of Ready, in which {cluster} stands for the name of the cluster.
 	says []string
 	ends ending
@@ -170,6 +172,7 @@ var trials = map[string]trial{
 	"Unavailable": {
 		capx:   "asks for 12 seconds and gives the machine up",
 		faults: []fault{creating(failing(503))},
+		pause:  5 * time.Second,
 		says:   []string{failed, "has Failed (CreateError)", "giving up after 6 attempt(s)", remove},
 		ends:   byCommand,
 	},
@@ -306,6 +309,7 @@ func givenUp(t *testing.T, names []string) {
 	for i, name := range names {
 		message := s.told(trials[name].says...)
 		s.struck()
+		s.rests(trials[name].pause)
 		s.mend()
 		if i+1 < len(names) {
 			s.suffer(names[i+1])

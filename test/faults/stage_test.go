@@ -85,6 +85,25 @@ func (s *stage) struck() {
 	}
 }
 
+// rests waits until nothing has gone wrong for so long.
+func (s *stage) rests(pause time.Duration) {
+	s.T.Helper()
+	hits, since := -1, time.Now()
+	s.Within(patience, "CAPX asks no more", func() error {
+		now := 0
+		for _, rule := range s.rules {
+			now += rule.Hits()
+		}
+		if now != hits {
+			hits, since = now, time.Now()
+		}
+		if quiet := time.Since(since); quiet < pause {
+			return fmt.Errorf("it asked %d times, the last time %s ago", hits, quiet)
+		}
+		return nil
+	})
+}
+
 // mend ends all that goes wrong.
 func (s *stage) mend() {
 	for _, rule := range s.rules {
