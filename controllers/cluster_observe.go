@@ -258,7 +258,7 @@ func sourceReason(c conditioned) string {
 func (r *ClusterReconciler) announce(before *v1alpha1.NutanixClusterSpec, v *view) {
 	c := v.cluster
 	if len(v.applied) > 0 {
-		r.Recorder.Eventf(c, corev1.EventTypeNormal, "Applied", "%d objects written: %s", len(v.applied), v.flow.Plan.Summary())
+		r.Recorder.Eventf(c, corev1.EventTypeNormal, "Applied", "%d of its objects written: %s", len(v.applied), v.flow.Plan.Summary())
 	}
 	r.announceMachines(before, c)
 	for _, t := range []string{v1alpha1.StalledCondition, v1alpha1.PausedCondition} {

@@ -256,7 +256,7 @@ var sourceReasons = []string{
 	v1alpha1.RenderFailedReason, v1alpha1.ProgressingWithRetryReason,
 }
 
-// gitAway: new commits are not read, and the cluster is kept as it was last accepted.
+// gitAway: new commits are not read, and the cluster is kept as it was last accepted; or what was read has mistakes.
 func (k *knowledge) gitAway() []cause {
 	c := k.sourceTrouble()
 	if c == nil {
@@ -264,6 +264,9 @@ func (k *knowledge) gitAway() []cause {
 	}
 	away := causeOf(c, fmt.Sprintf("mend what the message says; `kubectl describe fleet %s -n %s`", k.fleet.Name, k.key.Namespace))
 	away.text = "its Fleet reads no new commits, and the cluster is kept as it was last accepted: " + c.Message
+	if c.Reason == v1alpha1.DecodeFailedReason || c.Reason == v1alpha1.RenderFailedReason {
+		away.text = "its Fleet found mistakes in the files; where one concerns this cluster, it is kept as it was last accepted: " + c.Message
+	}
 	return []cause{away}
 }
 

@@ -73,7 +73,7 @@ func TestPlanLive(t *testing.T) {
 	expect(t, m.command(t, "plan", dir, "--all"), 0, "no change", "edge-02 in Prism Central", "VM edge-02-a power: is OFF, should be ON")
 
 	replace(t, "memory: 4Gi, systemDisk: 40Gi}}", "memory: 8Gi, systemDisk: 40Gi}}", repo, "fleet/clusters/edge-02.yaml")
-	expect(t, m.command(t, "plan", dir), 1, "1 cluster, 2 machines re-created on PE-1: needs 2 vCPU, 16 GiB at peak", "memorySize: 4Gi → 8Gi")
+	expect(t, m.command(t, "plan", dir), 1, "1 cluster, 2 machines re-created on PE-1: needs 2 vCPU, 12 GiB at peak", "memorySize: 4Gi → 8Gi")
 
 	f := m.fleet(t, v1alpha1.Limits{RecreatedMachines: ptr.To[int32](1)})
 	expect(t, m.command(t, "plan", dir, "--fleet", f.Name), 3,

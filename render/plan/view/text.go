@@ -40,7 +40,7 @@ func WriteText(w io.Writer, r Report, o TextOptions) error {
 	t.mistakes(r.Mistakes)
 	t.clusters(r)
 	t.onPrism(r)
-	if _, err := io.WriteString(w, t.b.String()); err != nil {
+	if _, err := io.WriteString(w, strings.TrimLeft(t.b.String(), "\n")); err != nil {
 		return fmt.Errorf("write plan as text: %w", err)
 	}
 	return nil
