@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
@@ -129,6 +130,12 @@ func (s *soak) settle(e event) {
 		s.Within(patience, "a machine has come for "+e.vm.Name, func() error {
 			if n := len(seen.VMs(s.Scene, e.cluster)); n != 1+size.workers {
 				return fmt.Errorf("cluster %s has %d VMs", e.cluster, n)
+			}
+			// What happens to a VM before CAPX has switched it on is seen by nobody.
+			for _, m := range s.Objects("cluster.x-k8s.io/v1beta2", "Machine", e.cluster) {
+				if phase, _, _ := unstructured.NestedString(m.Object, "status", "phase"); phase != "Running" {
+					return fmt.Errorf("machine %s is %s", m.GetName(), phase)
+				}
 			}
 			return nil
 		})
