@@ -3,6 +3,7 @@ package preflight
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,9 +15,11 @@ import (
 const VCPUsPerCore = 4
 
 // capacity compares what comes with what is free.
-func (c *checks) capacity(coming []demand) {
-	c.addresses(coming)
-	c.freeGPUs(coming)
+func (c *checks) capacity(rollouts []*rollout) {
+	c.addresses(rollouts)
+	all := demands(rollouts)
+	c.freeGPUs(all)
+	coming := taking(all)
 	var elements []string
 	for _, d := range coming {
 		elements = append(elements, d.element.ExtID)
@@ -35,7 +38,7 @@ func (c *checks) capacity(coming []demand) {
 func sum(all []demand) size {
 	var s size
 	for _, d := range all {
-		s = s.plus(d.total(), 1)
+		s = s.plus(d.total())
 	}
 	return s
 }
@@ -102,61 +105,126 @@ func (c *checks) storage(e site.Element, here []demand) {
 	}
 }
 
-// addresses checks subnets whose addresses Prism Central manages. Each NIC of a machine that comes takes one.
-func (c *checks) addresses(coming []demand) {
-	need, field := map[string]int{}, map[string]string{}
-	for _, d := range coming {
-		for i, id := range d.place.subnets {
-			for _, s := range c.Site.FindSubnets(id, d.element.ExtID) {
-				if len(s.Pools) > 0 {
-					need[s.ExtID] += d.added + d.surging
-					field[s.ExtID] = or(field[s.ExtID], d.place.subnetFields[i])
-				}
+// addresses checks subnets whose addresses Prism Central manages. Each NIC of a machine takes one.
+func (c *checks) addresses(rollouts []*rollout) {
+	for _, s := range c.Site.Subnets {
+		if len(s.Pools) == 0 {
+			continue
+		}
+		need, field := int64(0), ""
+		for _, r := range rollouts {
+			n, named := r.addresses(s)
+			if n > 0 {
+				need, field = need+n, or(field, named)
 			}
 		}
-	}
-	for _, s := range c.Site.Subnets {
-		switch n := need[s.ExtID]; {
-		case n == 0 || !c.knows(site.PartSubnets, CheckAddresses, Capacity, field[s.ExtID]):
+		switch {
+		case need == 0 || !c.knows(site.PartSubnets, CheckAddresses, Capacity, field):
 		case s.FreeIPs == nil:
-			c.unknown(CheckAddresses, Capacity, field[s.ExtID], "Prism Central does not say how many addresses are free in subnet "+s.Name)
-		case int64(n) > *s.FreeIPs:
-			c.short(CheckAddresses, field[s.ExtID], fmt.Sprintf("subnet %s: addresses needed at the peak: %d, free: %d. Enlarge its IP pools, or take another subnet",
-				s.Name, n, *s.FreeIPs))
+			c.unknown(CheckAddresses, Capacity, field, "Prism Central does not say how many addresses are free in subnet "+s.Name)
+		case need > *s.FreeIPs:
+			c.short(CheckAddresses, field, fmt.Sprintf("subnet %s: addresses needed at the peak: %d, free: %d. Enlarge its IP pools, or take another subnet",
+				s.Name, need, *s.FreeIPs))
 		}
 	}
 }
 
+// addresses that machines of the group take in a subnet, and the field that names it.
+func (r *rollout) addresses(subnet site.Subnet) (need int64, field string) {
+	nics := map[string]int64{} // of one machine, by Prism Element
+	for _, s := range r.spots {
+		n := int64(0)
+		for i, id := range s.place.subnets {
+			if subnet.Meant(id, s.element.ExtID) {
+				n++
+				field = or(field, s.place.subnetFields[i])
+			}
+		}
+		nics[s.element.ExtID] = max(nics[s.element.ExtID], n)
+	}
+	most := slices.Max(append(slices.Collect(maps.Values(nics)), 0))
+	if most == 0 {
+		return 0, ""
+	}
+	return r.peak(func(s spot) bool { return nics[s.element.ExtID] > 0 }, most, func(vm site.VM) (n int64) {
+		for _, nic := range vm.NICs {
+			if nic.Subnet == subnet.ExtID {
+				n++
+			}
+		}
+		return n
+	}), field
+}
+
 // freeGPUs checks that enough GPUs can be given to machines that come.
-func (c *checks) freeGPUs(coming []demand) {
+func (c *checks) freeGPUs(all []demand) {
 	type kind struct{ element, gpu string }
-	need, first := map[kind]int{}, map[kind]int{}
-	var order []kind
-	for n, d := range coming {
+	type asked struct {
+		demand
+		wish int // of the first group that asks
+		need int64
+	}
+	kinds := map[kind]*asked{}
+	var order []*asked
+	for _, d := range all {
 		if _, lacks := c.Site.Lacks(site.PartGPUs, d.element); lacks {
 			continue // said by the check that they exist
 		}
-		for _, w := range d.group.spec.GPUs {
-			k := kind{d.element.ExtID, wish(w)}
-			if need[k] == 0 {
-				first[k] = n
-				order = append(order, k)
+		for i, w := range d.group.spec.GPUs {
+			if slices.ContainsFunc(d.group.spec.GPUs[:i], func(o site.GPUWish) bool { return wish(o) == wish(w) }) {
+				continue // counted with the first
 			}
-			need[k] += d.machines()
+			n := d.gpus(w)
+			if n == 0 {
+				continue
+			}
+			k := kind{d.element.ExtID, wish(w)}
+			if kinds[k] == nil {
+				kinds[k] = &asked{demand: d, wish: i}
+				order = append(order, kinds[k])
+			}
+			kinds[k].need += n
 		}
 	}
-	for _, k := range order {
-		d := coming[first[k]]
-		i := slices.IndexFunc(d.group.spec.GPUs, func(w site.GPUWish) bool { return wish(w) == k.gpu })
-		free, known := assignable(profiles(d.element, d.group.spec.GPUs[i]))
-		switch {
-		case len(profiles(d.element, d.group.spec.GPUs[i])) == 0: // said by the check that they exist
-		case !known && need[k] > 0:
-			c.unknown(CheckGPU, Capacity, d.group.gpuField(i), fmt.Sprintf("Prism Central does not say how many GPUs %s are free on Prism Element %s", k.gpu, d.element.Name))
-		case int64(need[k]) > free:
-			c.short(CheckGPU, d.group.gpuField(i), fmt.Sprintf("Prism Element %s: GPUs %s needed at the peak: %d, free: %d. Free some, take fewer machines, or set maxSurge to 0",
-				d.element.Name, k.gpu, need[k], free))
+	for _, a := range order {
+		c.enoughGPUs(a.demand, a.wish, a.need)
+	}
+}
+
+// gpus of a kind that are taken.
+func (d demand) gpus(w site.GPUWish) int64 {
+	each := int64(0)
+	for _, o := range d.group.spec.GPUs {
+		if wish(o) == wish(w) {
+			each++
 		}
+	}
+	return d.peak(d.here, each, func(vm site.VM) (n int64) {
+		for _, g := range vm.GPUs {
+			if running(vm) && w.Is(g.Name, g.DeviceID) {
+				n++
+			}
+		}
+		return n
+	})
+}
+
+// enoughGPUs checks one kind, which the i-th wish of the group names.
+func (c *checks) enoughGPUs(d demand, i int, need int64) {
+	w, field := d.group.spec.GPUs[i], d.group.gpuField(i)
+	of := profiles(d.element, w)
+	free, known := assignable(of)
+	switch {
+	case len(of) == 0: // said by the check that they exist
+	case !known:
+		c.unknown(CheckGPU, Capacity, field, fmt.Sprintf("Prism Central does not say how many GPUs %s are free on Prism Element %s", wish(w), d.element.Name))
+	case need > free:
+		advice := "Free some, or take fewer machines"
+		if d.surging > 0 {
+			advice = "Free some, take fewer machines, or set maxSurge to 0"
+		}
+		c.short(CheckGPU, field, fmt.Sprintf("Prism Element %s: GPUs %s needed at the peak: %d, free: %d. %s",
+			d.element.Name, wish(w), need, free, advice))
 	}
 }
 
@@ -178,14 +246,19 @@ func (c *checks) short(check, field, message string) {
 func machines(here []demand) string {
 	var out []string
 	for _, d := range here {
-		words := fmt.Sprintf("%d more of %s", d.added, d.group.path)
+		added := d.more()
+		rolling := d.machines() - added
+		words := fmt.Sprintf("%d more of %s", added, d.group.path)
 		switch {
-		case d.machines() == 0:
+		case added+rolling == 0:
 			words = "the new machines of " + d.group.path
-		case d.added == 0:
-			words = fmt.Sprintf("%d of %s while rolling", d.surging, d.group.path)
-		case d.surging > 0 && !d.again:
-			words += fmt.Sprintf(" and %d while rolling", d.surging)
+		case added == 0:
+			words = fmt.Sprintf("%d of %s while rolling", rolling, d.group.path)
+		case rolling > 0:
+			words += fmt.Sprintf(" and %d while rolling", rolling)
+		}
+		if added+rolling > 0 && d.total() != d.group.size().times(added+rolling) {
+			words += " and what others grow by"
 		}
 		out = append(out, words)
 	}

@@ -96,7 +96,7 @@ func TestCapacityShort(t *testing.T) {
 			},
 			[]string{
 				"Memory", "NutanixMachineTemplate/edge-01-workers-36890b35 spec.template.spec",
-				"Prism Element PE-1: 1 of spec.nodePools[workers] while rolling need 4 vCPU and 16Gi at the peak; " +
+				"Prism Element PE-1: 1 of spec.nodePools[workers] while rolling and what others grow by need 4 vCPU and 16Gi at the peak; " +
 					"112 vCPU (4 to a core) and 15Gi are free with one host lost: add hosts, free some, or take fewer or smaller machines",
 			},
 		},
@@ -167,7 +167,7 @@ func TestCapacityShort(t *testing.T) {
 			func(w *world) { w.gpu("Tesla T4"); w.site().Elements[0].GPUs[0].Assignable = new(int64(1)) },
 			[]string{
 				"GPU", "spec.nodePools[workers].machine.gpus[0]",
-				"Prism Element PE-1: GPUs Tesla T4 needed at the peak: 2, free: 1. Free some, take fewer machines, or set maxSurge to 0",
+				"Prism Element PE-1: GPUs Tesla T4 needed at the peak: 2, free: 1. Free some, or take fewer machines",
 			},
 		},
 		"FailureDomains": {

@@ -151,7 +151,7 @@ func (c *checks) gpus(g group, e site.Element) {
 func profiles(e site.Element, w site.GPUWish) []site.GPUProfile {
 	var out []site.GPUProfile
 	for _, p := range e.GPUs {
-		if w.DeviceID != nil && *w.DeviceID == p.DeviceID || w.DeviceID == nil && w.Name == p.Name {
+		if w.Is(p.Name, p.DeviceID) {
 			out = append(out, p)
 		}
 	}

@@ -27,8 +27,11 @@ type group struct {
 	path string
 	// version of Kubernetes.
 	version string
-	// replicas that are wanted, and how many more there are while rolling.
-	replicas, surge int
+	// replicas that are wanted; of an autoscaled pool, which says no number, the fewest. maxSurge is how many more there
+	// may be while rolling, as it is written.
+	replicas   int
+	autoscaled bool
+	maxSurge   any
 	// template is the name of its NutanixMachineTemplate, spec what that says.
 	template string
 	spec     site.MachineSpec
@@ -110,7 +113,9 @@ func pool(in Input, o *unstructured.Unstructured) group {
 func (g *group) complete(in Input, o *unstructured.Unstructured, domains []string) {
 	g.name, g.cluster = o.GetName(), in.Cluster
 	g.names = machineNames(g.kind, g.name)
-	g.surge = surge(o, g.replicas)
+	g.maxSurge, _, _ = unstructured.NestedFieldNoCopy(o.Object, "spec", "rollout", "strategy", "rollingUpdate", "maxSurge")
+	_, fixed, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+	g.autoscaled = !fixed
 	if t := object(in.Objects, kindTemplate, g.template); t != nil {
 		spec, _, _ := unstructured.NestedMap(t.Object, "spec", "template", "spec")
 		g.spec = site.ReadMachine(spec)
@@ -149,9 +154,8 @@ func replicas(o *unstructured.Unstructured) int {
 }
 
 // surge is maxSurge: by default 1; a percentage is rounded up, as Cluster API does.
-func surge(o *unstructured.Unstructured, replicas int) int {
-	v, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "rollout", "strategy", "rollingUpdate", "maxSurge")
-	switch n := v.(type) {
+func surge(maxSurge any, replicas int) int {
+	switch n := maxSurge.(type) {
 	case int64:
 		return int(n)
 	case float64:

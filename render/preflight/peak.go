@@ -51,7 +51,7 @@ func Peak(ins []Input) []Room {
 		if !in.Site.Knows(site.PartElements) {
 			c.Site = imagined(in)
 		}
-		for _, d := range c.coming() {
+		for _, d := range taking(demands(c.rollouts())) {
 			at := place{account, d.element.ExtID}
 			room := rooms[at]
 			if room == nil {

@@ -129,7 +129,7 @@ func Check(in Input) []Finding {
 			c.existence(g)
 		}
 	}
-	c.capacity(c.coming())
+	c.capacity(c.rollouts())
 	slices.SortStableFunc(c.found, func(a, b Finding) int {
 		return cmp.Or(
 			-strings.Compare(string(a.Class), string(b.Class)), strings.Compare(a.Check, b.Check),

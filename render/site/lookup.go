@@ -35,9 +35,12 @@ func (i *Inventory) FindElements(id ID) []Element {
 // FindSubnets returns the subnets that are meant by machines of a Prism Element, as CAPX chooses: one named by UUID
 // whatever its element, one named by name if the element offers it, or if it is bound to none (overlay).
 func (i *Inventory) FindSubnets(id ID, element string) []Subnet {
-	return find(i.Subnets, func(s Subnet) bool {
-		return id.Is(s.ExtID, s.Name) && (id.UUID != "" || s.On(element))
-	})
+	return find(i.Subnets, func(s Subnet) bool { return s.Meant(id, element) })
+}
+
+// Meant says whether a machine of a Prism Element means this subnet by id.
+func (s Subnet) Meant(id ID, element string) bool {
+	return id.Is(s.ExtID, s.Name) && (id.UUID != "" || s.On(element))
 }
 
 // On says whether the subnet serves machines of a Prism Element; one that is bound to none serves all.

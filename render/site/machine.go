@@ -42,6 +42,14 @@ type GPUWish struct {
 	DeviceID *int64
 }
 
+// Is says whether a GPU is one of those that are wished for.
+func (w GPUWish) Is(name string, deviceID int64) bool {
+	if w.DeviceID != nil {
+		return *w.DeviceID == deviceID
+	}
+	return w.Name == name
+}
+
 // ReadMachine reads the spec of a NutanixMachine, or spec.template.spec of a NutanixMachineTemplate.
 func ReadMachine(spec map[string]any) MachineSpec {
 	lookup := tree(spec["imageLookup"])

@@ -46,10 +46,13 @@ func TestGolden(t *testing.T) {
 
 func TestGoldenOfOptions(t *testing.T) {
 	all := scenarios(t)
+	unnamed := mistakes()
+	unnamed.Base, unnamed.Head = "", ""
 	cases := map[string]struct {
 		report view.Report
 		o      view.TextOptions
 	}{
+		"files.txt": {unnamed, view.TextOptions{}},
 		"color.txt": {all["refused"], view.TextOptions{Color: true}},
 		"width.txt": {all["capacity"], view.TextOptions{Width: 80}},
 		"full.txt":  {all["secret"], view.TextOptions{Full: true}},

@@ -1,0 +1,199 @@
+package preflight
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/refract-dev/refract/render/site"
+)
+
+// rollout is how the machines of a group come and go.
+type rollout struct {
+	group group
+	// spots are the places of the group that are known.
+	spots []spot
+	// have are the machines that it has.
+	have []site.VM
+	// coming machines, of which added were not there; the others are replaced. wanted are all in the end.
+	coming, added, wanted int
+	// surging is how many more than wanted there may be.
+	surging int
+}
+
+// spot is a place of a group, and how many of the machines that are added come to it.
+type spot struct {
+	place   place
+	element site.Element
+	added   int
+}
+
+// rollouts are those of all groups that get machines.
+func (c *checks) rollouts() []*rollout {
+	var all []*rollout
+	for _, g := range groups(c.Input) {
+		if n := g.coming(c.Machines); n > 0 && c.knows(site.PartElements, CheckMemory, Capacity, g.sizeField()) {
+			all = append(all, c.rollout(g, n))
+		}
+	}
+	return all
+}
+
+// rollout of a group to which n machines come. Which of them are replaced is told by the VMs that the group has; if those
+// are not known, by what it was made of before; and if that is not known either, all are, so that nothing is called short
+// without reason.
+func (c *checks) rollout(g group, n int) *rollout {
+	r := &rollout{group: g, coming: n, added: n, have: c.machinesOf(g)}
+	for _, p := range g.places {
+		if found := c.Site.FindElements(p.element); len(found) == 1 {
+			r.spots = append(r.spots, spot{place: p, element: found[0]})
+		}
+	}
+	if !c.Site.Knows(site.PartVMs) && !c.New {
+		r.have = c.imaginedMachines(g, r.spots)
+	}
+	if len(r.have) > 0 {
+		r.added = min(n, max(0, g.replicas-len(r.have)))
+	}
+	r.wanted = max(g.replicas, r.added)
+	if g.autoscaled {
+		r.wanted = max(r.wanted, len(r.have))
+	}
+	r.surging = min(n-r.added, surge(g.maxSurge, r.wanted))
+	r.spread()
+	return r
+}
+
+// spread adds machines where the fewest are, as Cluster API does.
+func (r *rollout) spread() {
+	if len(r.spots) == 0 {
+		return
+	}
+	count := make([]int, len(r.spots))
+	for _, vm := range r.have {
+		if i := slices.IndexFunc(r.spots, func(s spot) bool { return s.element.ExtID == vm.Element }); i >= 0 {
+			count[i]++
+		}
+	}
+	for range r.added {
+		i := slices.Index(count, slices.Min(count))
+		count[i]++
+		r.spots[i].added++
+	}
+}
+
+// peak is what the group takes at some of its places on top of what it has taken there, when that is most. A machine that
+// comes takes unit, and one that goes gives back what held says of it.
+//
+// Old machines make room for new ones one by one, and in an order that is not known: so those stay longest that hold the
+// most. New ones are spread evenly; by how much old ones are not, new ones are more at a place than old ones there.
+func (r *rollout) peak(at func(spot) bool, unit int64, held func(site.VM) int64) int64 {
+	var old []int64
+	var all int64
+	for _, vm := range r.have {
+		if slices.ContainsFunc(r.spots, func(s spot) bool { return s.element.ExtID == vm.Element && at(s) }) {
+			old = append(old, held(vm))
+			all += held(vm)
+		}
+	}
+	slices.SortFunc(old, func(a, b int64) int { return cmp.Compare(b, a) })
+	places, added := 0, 0
+	for _, s := range r.spots {
+		if at(s) {
+			places++
+			added += s.added
+		}
+	}
+	fresh, together := added, len(old)+added
+	if r.coming > r.added {
+		known := len(r.spots)
+		share := places*(r.wanted/known) + min(places, r.wanted%known)
+		fresh = min(r.coming, max(added, share))
+		together = min(r.wanted+r.surging, max(len(old)+added+r.surging, share))
+	}
+	var most int64
+	for n := 1; n <= fresh; n++ {
+		left := min(len(old), max(0, together-n))
+		var staying int64
+		for _, h := range old[:left] {
+			staying += h
+		}
+		most = max(most, int64(n)*unit+staying-all)
+	}
+	return most
+}
+
+// imaginedMachines are those of a group whose VMs are not known: of what it was made before, or as it is to be.
+func (c *checks) imaginedMachines(g group, spots []spot) []site.VM {
+	before := &g
+	if c.Before != nil {
+		if before = c.groupBefore(g); before == nil {
+			return nil
+		}
+	}
+	var kinds []site.VM
+	for _, p := range before.places {
+		kinds = append(kinds, c.imagine(before, p))
+	}
+	if len(kinds) == 0 { // their failure domains are gone: anywhere
+		for _, s := range spots {
+			kinds = append(kinds, c.imagine(before, s.place))
+		}
+	}
+	if len(kinds) == 0 {
+		return nil
+	}
+	var all []site.VM
+	for i := range before.replicas {
+		all = append(all, kinds[i%len(kinds)])
+	}
+	return all
+}
+
+// imagine is a machine of a group at a place.
+func (c *checks) imagine(g *group, p place) site.VM {
+	size := g.size()
+	vm := site.VM{
+		Sockets: size.vcpus, CoresPerSocket: 1, MemoryBytes: size.memory, Power: site.PowerOn,
+		Disks: []site.Disk{{SizeBytes: size.storage}},
+	}
+	for _, e := range c.Site.FindElements(p.element) {
+		vm.Element = e.ExtID
+	}
+	for _, id := range p.subnets {
+		for _, s := range c.Site.FindSubnets(id, vm.Element) {
+			vm.NICs = append(vm.NICs, site.NIC{Subnet: s.ExtID})
+		}
+	}
+	for _, w := range g.spec.GPUs {
+		gpu := site.GPU{Name: w.Name}
+		if w.DeviceID != nil {
+			gpu.DeviceID = *w.DeviceID
+		}
+		vm.GPUs = append(vm.GPUs, gpu)
+	}
+	return vm
+}
+
+// groupBefore is a group as it was before; nil when there was none.
+func (c *checks) groupBefore(g group) *group {
+	for _, b := range groups(Input{Objects: c.Before}) {
+		if b.kind == g.kind && b.name == g.name {
+			return &b
+		}
+	}
+	return nil
+}
+
+// machinesOf are the VMs that a group has now.
+func (c *checks) machinesOf(g group) []site.VM {
+	var out []site.VM
+	for _, vm := range c.Site.VMs {
+		if c.owned(vm) && g.names.MatchString(vm.Name) {
+			out = append(out, vm)
+		}
+	}
+	return out
+}
+
+// running says whether a VM takes CPU and memory: all but those that are off, since Prism Central is not always sure.
+func running(vm site.VM) bool { return vm.Power != site.PowerOff }
