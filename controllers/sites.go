@@ -23,6 +23,8 @@ type sites struct {
 	// found is told of an account of which something new is known.
 	found func(account client.ObjectKey)
 	now   func() time.Time
+	// secrets of all users of each Prism Central, now and before.
+	secrets prism.SecretsByAddress
 
 	mu      sync.Mutex
 	ctx     context.Context //nolint:containedctx // that of the manager, which starts what runs in the background
@@ -220,8 +222,6 @@ type visit struct {
 	account client.ObjectKey
 	door    *prism.Door
 	token   string // that the door was opened with
-	// secrets of all users of this Prism Central, now and before.
-	secrets prism.Secrets
 	// refused says until when a password that was refused is not tried again, by token: users are locked for less.
 	refused map[string]time.Time
 }
@@ -303,7 +303,7 @@ func (v *visit) prove(ctx context.Context) bool {
 // nothing: that Prism Central lets him in is enough.
 func (v *visit) enter(ctx context.Context, e access) (*prism.Door, string, error) {
 	if e.workload != nil {
-		v.secrets.Password(e.workload.user, e.workload.password)
+		v.sites.secrets.Of(e.Endpoint).Password(e.workload.user, e.workload.password)
 	}
 	door, version, err := v.open(ctx, e.Endpoint)
 	if err != nil || e.workload == nil {
@@ -326,7 +326,7 @@ func (v *visit) enter(ctx context.Context, e access) (*prism.Door, string, error
 func (v *visit) open(ctx context.Context, e prism.Endpoint) (*prism.Door, string, error) {
 	options := v.sites.options
 	options.Observe = v.sites.observe(v.account)
-	options.Secrets = &v.secrets
+	options.Secrets = v.sites.secrets.Of(e)
 	door, err := prism.Open(e, options)
 	if err != nil {
 		return nil, "", err

@@ -19,6 +19,7 @@ type gate struct {
 	base, name string
 	username   string
 	password   string
+	own        []string // what no message may repeat, whatever others have put into the shared Secrets since
 	session    session
 	client     *http.Client
 	options    Options
@@ -156,6 +157,8 @@ func (g *gate) receive(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	given := response.Cookies()
+	g.options.Secrets.session(given)
 	body, err := io.ReadAll(io.LimitReader(response.Body, g.options.MaxBytes+1))
 	if closeErr := response.Body.Close(); err == nil {
 		err = closeErr
@@ -163,8 +166,6 @@ func (g *gate) receive(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	given := response.Cookies()
-	g.options.Secrets.session(given)
 	if response.StatusCode < http.StatusMultipleChoices {
 		g.session.keep(given)
 	}

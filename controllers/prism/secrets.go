@@ -87,10 +87,33 @@ type Secrets struct {
 	cookies   []string
 }
 
+// SecretsByAddress gives all doors into one Prism Central the same Secrets, as long as the process lives. The zero value
+// is ready for use.
+type SecretsByAddress struct {
+	mu sync.Mutex
+	of map[string]*Secrets
+}
+
+// Of the Prism Central of an endpoint.
+func (s *SecretsByAddress) Of(e Endpoint) *Secrets {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	address := strings.ToLower(e.hostPort())
+	if s.of == nil {
+		s.of = map[string]*Secrets{}
+	}
+	if s.of[address] == nil {
+		s.of[address] = &Secrets{}
+	}
+	return s.of[address]
+}
+
 // More than what requests under way can still speak of.
 const (
-	maxPasswords = 16 * formsOfPassword
+	maxPasswords = 64 * formsOfPassword
 	maxCookies   = 64
+	// minCookie is the length in bytes below which a cookie is no secret, and to hide it would spoil honest words.
+	minCookie = 8
 )
 
 // Password adds the password of a user, in each of the forms in which it may come back.
@@ -109,7 +132,7 @@ func (s *Secrets) session(given []*http.Cookie) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range given {
-		if c.Value != "" {
+		if len(c.Value) >= minCookie && c.MaxAge >= 0 {
 			s.cookies = latest(s.cookies, c.Value, maxCookies)
 		}
 	}
@@ -135,12 +158,19 @@ const maxForeign = 300
 
 // hide makes foreign text fit for a message: without our secrets, in one line, short.
 func (g *gate) hide(text string) string {
-	secrets := append(g.session.values(), g.options.Secrets.all()...)
+	secrets := append(g.options.Secrets.all(), g.own...)
+	for _, value := range g.session.values() {
+		if len(value) >= minCookie {
+			secrets = append(secrets, value)
+		}
+	}
 	// The longest first: one may be part of another.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
 	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, "[hidden]")
+		pairs = append(pairs, secret, "[hidden]")
 	}
+	text = strings.NewReplacer(pairs...).Replace(text)
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if runes := []rune(text); len(runes) > maxForeign {
 		text = string(runes[:maxForeign]) + "…"
@@ -153,14 +183,14 @@ const formsOfPassword = 12
 
 // secretsOf are the forms in which a password may come back to us: as it was sent, and as a page, a log or a dump of the
 // request writes it.
-func secretsOf(username, password string) []string {
+func secretsOf(username, password string) [formsOfPassword]string {
 	pair, inJSON := []byte(username+":"+password), ""
 	if text, err := json.Marshal(password); err == nil {
 		inJSON = string(text[1 : len(text)-1])
 	}
 	quoted := strconv.Quote(password)
 	inHex := hex.EncodeToString([]byte(password))
-	return []string{
+	return [formsOfPassword]string{
 		password, url.QueryEscape(password), url.PathEscape(password), html.EscapeString(password),
 		quoted[1 : len(quoted)-1], inJSON, inHex, strings.ToUpper(inHex),
 		base64.StdEncoding.EncodeToString(pair), base64.RawURLEncoding.EncodeToString(pair),

@@ -147,6 +147,55 @@ func TestSecretsOfOthers(t *testing.T) {
 	withoutSecrets(t, err)
 }
 
+// TestSecretsOfMany shows that however many passwords others use, a user's own stays hidden.
+func TestSecretsOfMany(t *testing.T) {
+	t.Parallel()
+	web := newCentralBehind(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `{"state":"ERROR","message_list":[{"message":"heard `+canary+`"}]}`)
+	}), nil)
+	e, shared := endpointOf(t, web), &prism.Secrets{}
+	e.Username, e.Password = user, canary
+	d := open(t, e, prism.Options{Secrets: shared})
+	for i := range 1000 {
+		shared.Password(user, fmt.Sprint("password-", i))
+	}
+	_, err := d.Prove(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "heard [hidden]") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestCookiesThatAreNoSecrets leaves words alone that a cookie happens to hold, too.
+func TestCookiesThatAreNoSecrets(t *testing.T) {
+	t.Parallel()
+	web := newCentralBehind(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "lb", Value: "1"})
+		http.SetCookie(w, &http.Cookie{Name: "s", Value: "decommissioned", MaxAge: -1})
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `{"state":"ERROR","message_list":[{"message":"host 11 was decommissioned"}]}`)
+	}), nil)
+	d := open(t, endpointOf(t, web), prism.Options{})
+	_, err := d.Prove(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "host 11 was decommissioned") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSecretsByAddress(t *testing.T) {
+	t.Parallel()
+	var all prism.SecretsByAddress
+	one := all.Of(prism.Endpoint{Address: "pc.example.com", Username: "a"})
+	if one != all.Of(prism.Endpoint{Address: "PC.example.com", Port: 9440, Username: "b"}) {
+		t.Error("two users of one Prism Central share nothing")
+	}
+	if one == all.Of(prism.Endpoint{Address: "pc.example.com", Port: 9441}) {
+		t.Error("two Prism Centrals share theirs")
+	}
+}
+
 // everything is what a server can learn of a request.
 func everything(r *http.Request) string {
 	_, password, _ := r.BasicAuth()

@@ -1,6 +1,7 @@
 package prism
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -25,13 +26,14 @@ func newGate(e Endpoint, o Options) (*gate, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	if e.Port == 0 {
-		e.Port = defaultPort
-	}
-	name := net.JoinHostPort(strings.Trim(e.Address, "[]"), strconv.Itoa(int(e.Port)))
+	name := e.hostPort()
 	g := &gate{
 		base: "https://" + name, name: name, options: o, closed: make(chan struct{}),
 		username: e.Username, password: e.Password,
+	}
+	if e.Password != "" {
+		forms := secretsOf(e.Username, e.Password)
+		g.own = forms[:]
 	}
 	o.Secrets.Password(e.Username, e.Password)
 	transport, err := g.transport(e)
@@ -44,6 +46,11 @@ func newGate(e Endpoint, o Options) (*gate, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return g, nil
+}
+
+func (e Endpoint) hostPort() string {
+	port := cmp.Or(e.Port, defaultPort)
+	return net.JoinHostPort(strings.Trim(e.Address, "[]"), strconv.Itoa(int(port)))
 }
 
 // check finds what no server needs to be asked for.
