@@ -147,12 +147,15 @@ func reportStorage(s *v1alpha1.ElementStatus, e site.Element) {
 }
 
 func reportHosts(s *v1alpha1.ElementStatus, all []site.Host) {
-	hosts, cores, memory := int32(len(all)), int32(0), int64(0) //nolint:gosec // no number of hosts is near the bound
+	hosts, resting, cores, memory := int32(len(all)), int32(0), int32(0), int64(0) //nolint:gosec // no number of hosts is near the bound
 	for _, h := range all {
+		if h.Maintenance {
+			resting++
+		}
 		cores += int32(h.Cores) //nolint:gosec // nor of cores
 		memory += h.MemoryBytes
 	}
-	s.Hosts, s.Cores, s.Memory = &hosts, &cores, gibibytes(memory)
+	s.Hosts, s.HostsInMaintenance, s.Cores, s.Memory = &hosts, &resting, &cores, gibibytes(memory)
 }
 
 // load counts the machines of a Prism Element, and what those that are powered on take.

@@ -11,7 +11,9 @@ import (
 
 // TestStatusOfOtherElements shows that a status goes on telling of the Prism Elements that Prism Central does tell of.
 func TestStatusOfOtherElements(t *testing.T) {
-	hosts := []site.Host{{ExtID: "h-1", Cores: 32, Threads: 64, MemoryBytes: 64 << 30}}
+	host := site.Host{ExtID: "h-1", Cores: 32, Threads: 64, MemoryBytes: 64 << 30}
+	resting := site.Host{ExtID: "h-2", Cores: 32, Threads: 64, MemoryBytes: 64 << 30, Maintenance: true}
+	hosts := []site.Host{host, resting}
 	whole := func(name string) site.Element {
 		return site.Element{ExtID: name, Name: name, Hosts: hosts, StorageBytes: new(int64(100 << 30)), FreeStorageBytes: new(int64(50 << 30))}
 	}
@@ -22,7 +24,7 @@ func TestStatusOfOtherElements(t *testing.T) {
 	if e := a.Status.Elements[0]; e.Hosts != nil || e.SpareMemory != nil || e.FreeMemory != nil || e.FreeStorage != nil || e.VMs == nil {
 		t.Errorf("PE-1 shows what is not known: %+v", e)
 	}
-	if e := a.Status.Elements[1]; e.Hosts == nil || *e.Hosts != 1 || e.SpareMemory == nil || e.FreeMemory == nil || e.FreeStorage == nil {
+	if e := a.Status.Elements[1]; e.Hosts == nil || *e.Hosts != 2 || *e.HostsInMaintenance != 1 || e.SpareMemory == nil || e.FreeMemory == nil || e.FreeStorage == nil {
 		t.Errorf("PE-2 lacks what is known: %+v", e)
 	}
 	want := []v1alpha1.UnknownPart{

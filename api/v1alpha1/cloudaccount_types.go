@@ -117,6 +117,9 @@ type ElementStatus struct {
 	// hosts, those in maintenance included.
 	// +optional
 	Hosts *int32 `json:"hosts,omitempty"`
+	// hostsInMaintenance are those of the hosts that take no virtual machines now.
+	// +optional
+	HostsInMaintenance *int32 `json:"hostsInMaintenance,omitempty"`
 	// cores: physical CPU cores of all hosts.
 	// +optional
 	Cores *int32 `json:"cores,omitempty"`

@@ -500,6 +500,11 @@ func (in *ElementStatus) DeepCopyInto(out *ElementStatus) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.HostsInMaintenance != nil {
+		in, out := &in.HostsInMaintenance, &out.HostsInMaintenance
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Cores != nil {
 		in, out := &in.Cores, &out.Cores
 		*out = new(int32)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
 
 	"github.com/refract-dev/refract/api/v1alpha1"
 	"github.com/refract-dev/refract/render/plan/view"
@@ -44,7 +45,7 @@ func (r *review) fromStatus(c *view.Capacity) {
 	for _, e := range a.Status.Elements {
 		if e.Name == c.Element && e.SpareVCPUs != nil && e.SpareMemory != nil && e.Hosts != nil {
 			c.FreeVCPUs, c.FreeMemoryBytes = int64(*e.SpareVCPUs), e.SpareMemory.Value()
-			c.OneHostLost, c.Known, c.Why = *e.Hosts > 1, true, ""
+			c.OneHostLost, c.Known, c.Why = *e.Hosts-ptr.Deref(e.HostsInMaintenance, 0) > 1, true, ""
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -109,6 +110,36 @@ func TestReviewLive(t *testing.T) {
 			}
 			if len(r.Capacity) != 1 || r.Capacity[0].Known || r.Capacity[0].NeedVCPUs == 0 {
 				t.Errorf("%s: want what is needed, and that what is free is not known: %+v", c.reason, r.Capacity)
+			}
+		})
+	}
+}
+
+// TestReviewRoomFromStatus takes what is free from the account's status, and says that a host may be lost only where one
+// is left then.
+func TestReviewRoomFromStatus(t *testing.T) {
+	for name, c := range map[string]struct {
+		hosts, resting int32
+		lost           bool
+	}{
+		"Several":       {hosts: 3, lost: true},
+		"OneOfSeveral":  {hosts: 3, resting: 1, lost: true},
+		"AllButOneRest": {hosts: 2, resting: 1},
+		"Single":        {hosts: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := liveScene(threeClusters().decode(), nil)
+			a := v1alpha1.CloudAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "pc-east", Annotations: s.Mirrors["edge-00"].Annotations}}
+			a.Status.Elements = []v1alpha1.ElementStatus{{
+				Name: "PE-1", Hosts: &c.hosts, HostsInMaintenance: &c.resting, SpareVCPUs: new(int32(64)), SpareMemory: new(resource.MustParse("210Gi")),
+			}}
+			s.Mirrored.Accounts = []v1alpha1.CloudAccount{a}
+			r, err := flow.Review(t.Context(), threeClusters().decode(), nil, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Capacity) != 1 || !r.Capacity[0].Known || r.Capacity[0].FreeVCPUs != 64 || r.Capacity[0].OneHostLost != c.lost {
+				t.Errorf("capacity is %+v, want one host lost: %t", r.Capacity, c.lost)
 			}
 		})
 	}
