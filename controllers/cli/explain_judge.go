@@ -253,7 +253,7 @@ func (k *knowledge) accountDown() []cause {
 var sourceReasons = []string{
 	v1alpha1.AuthenticationFailedReason, v1alpha1.RepositoryUnreachableReason, v1alpha1.RefNotFoundReason,
 	v1alpha1.PathNotFoundReason, v1alpha1.SourceRefusedReason, v1alpha1.SecretNotFoundReason, v1alpha1.DecodeFailedReason,
-	v1alpha1.RenderFailedReason, v1alpha1.ProgressingWithRetryReason,
+	v1alpha1.ProgressingWithRetryReason,
 }
 
 // gitAway: new commits are not read, and the cluster is kept as it was last accepted; or what was read has mistakes.
@@ -264,7 +264,11 @@ func (k *knowledge) gitAway() []cause {
 	}
 	away := causeOf(c, fmt.Sprintf("mend what the message says; `kubectl describe fleet %s -n %s`", k.fleet.Name, k.key.Namespace))
 	away.text = "its Fleet reads no new commits, and the cluster is kept as it was last accepted: " + c.Message
-	if c.Reason == v1alpha1.DecodeFailedReason || c.Reason == v1alpha1.RenderFailedReason {
+	if c.Reason == v1alpha1.DecodeFailedReason {
+		// A mistake that names no cluster may be about any of them.
+		if len(k.cluster.Status.Failures) > 0 || !slices.ContainsFunc(k.fleet.Status.Failures, func(f v1alpha1.Failure) bool { return f.Cluster == "" || k.concerns(f) }) {
+			return nil // said by refused, or of others alone
+		}
 		away.text = "its Fleet found mistakes in the files; where one concerns this cluster, it is kept as it was last accepted: " + c.Message
 	}
 	return []cause{away}

@@ -168,6 +168,34 @@ func event(kind, name, how, reason, message string, age time.Duration) corev1.Ev
 	}
 }
 
+// TestExplainMistakesOfTheFleet tells of mistakes in files where they may concern the cluster, once.
+func TestExplainMistakesOfTheFleet(t *testing.T) {
+	for name, c := range map[string]struct {
+		of   string // cluster that the mistake names
+		says bool
+	}{
+		"Anybodys": {says: true},
+		"Its":      {of: "edge-01", says: true},
+		"Anothers": {of: "edge-02"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := explained(t, "edge-01", func(k *knowledge) {
+				k.fleet.Status.Failures = []v1alpha1.Failure{{Cluster: c.of, File: "fleet/x.yaml", Line: 3, Message: "wrong"}}
+				k.fleet.Status.Conditions = []metav1.Condition{{
+					Type: v1alpha1.ReadyCondition, Status: metav1.ConditionFalse, Reason: v1alpha1.DecodeFailedReason,
+					LastTransitionTime: metav1.NewTime(noon), Message: "fleet/x.yaml:3: wrong",
+				}}
+			}).explain()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if says := strings.Contains(e.Cause, "its Fleet found mistakes in the files") && strings.Contains(e.Next, "mend what the message says"); says != c.says || e.Healthy == c.says {
+				t.Errorf("says %t, healthy %t: %s", says, e.Healthy, e.Cause)
+			}
+		})
+	}
+}
+
 // What else stands in the way is told beside what Ready names, and not instead.
 func TestExplainAnswersWhatReadyNames(t *testing.T) {
 	paused := func(k *knowledge) {

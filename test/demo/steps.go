@@ -46,7 +46,7 @@ const status = "kubectl get fleets,nutanixclusterspecs -n clusters"
 
 func (d *demo) showWorld(ctx context.Context) error {
 	d.show.say(`etcd, kube-apiserver and the released controllers of Cluster API and CAPX, built from pinned Go modules: the
-		first time that takes some minutes, later runs find them ready. Prism Central is simulated, and so are the machines'
+		first time that takes up to a quarter of an hour, later runs find them ready. Prism Central is simulated, and so are the machines'
 		insides; everything else is the real thing. All of it listens on loopback addresses and ends with this program.`)
 	return d.startWorld(ctx)
 }
