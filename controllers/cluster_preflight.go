@@ -30,7 +30,8 @@ func (r *ClusterReconciler) preflight(v *view) error {
 	}
 	account := client.ObjectKey{Namespace: c.Namespace, Name: c.Spec.AccountRef.Name}
 	known, last := r.sites.of(account), r.compared.last(account)
-	in := preflight.Input{Cluster: c, Objects: v.flow.Wanted(), Site: known.inventory, New: !v.health.Found, Owned: last.owned, Machines: coming}
+	in := v.flow.Needs(c, coming)
+	in.Site, in.Owned, in.New = known.inventory, last.owned, !v.health.Found
 	if !known.inventory.Knows(site.PartElements) || last.inventory == nil {
 		in.Site, in.Why = nil, "Prism Central has not answered yet; CloudAccount "+c.Spec.AccountRef.Name+" says more"
 		if modes.Existence == v1alpha1.PreflightEnforce {

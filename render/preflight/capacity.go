@@ -146,13 +146,21 @@ func (r *rollout) addresses(subnet site.Subnet) (need int64, field string) {
 	if most == 0 {
 		return 0, ""
 	}
-	return r.peak(func(s spot) bool { return nics[s.element.ExtID] > 0 }, most, func(vm site.VM) (n int64) {
-		for _, nic := range vm.NICs {
-			if nic.Subnet == subnet.ExtID {
-				n++
+	return r.peak(func(s spot) bool { return nics[s.element.ExtID] > 0 }, share{
+		unit: func(g *group) int64 {
+			if g != &r.group {
+				return 0 // what it was before is told by the VMs
 			}
-		}
-		return n
+			return most
+		},
+		held: func(vm site.VM) (n int64) {
+			for _, nic := range vm.NICs {
+				if nic.Subnet == subnet.ExtID {
+					n++
+				}
+			}
+			return n
+		},
 	}), field
 }
 
@@ -193,19 +201,23 @@ func (c *checks) freeGPUs(all []demand) {
 
 // gpus of a kind that are taken.
 func (d demand) gpus(w site.GPUWish) int64 {
-	each := int64(0)
-	for _, o := range d.group.spec.GPUs {
-		if wish(o) == wish(w) {
-			each++
-		}
-	}
-	return d.peak(d.here, each, func(vm site.VM) (n int64) {
-		for _, g := range vm.GPUs {
-			if running(vm) && w.Is(g.Name, g.DeviceID) {
-				n++
+	return d.peak(d.here, share{
+		unit: func(g *group) (n int64) {
+			for _, o := range g.spec.GPUs {
+				if wish(o) == wish(w) {
+					n++
+				}
 			}
-		}
-		return n
+			return n
+		},
+		held: func(vm site.VM) (n int64) {
+			for _, g := range vm.GPUs {
+				if running(vm) && w.Is(g.Name, g.DeviceID) {
+					n++
+				}
+			}
+			return n
+		},
 	})
 }
 

@@ -69,17 +69,23 @@ func (d demand) here(s spot) bool { return s.element.ExtID == d.element.ExtID }
 
 // total is what is taken; each resource has a peak of its own.
 func (d demand) total() size {
-	one := d.group.size()
+	of := func(resource func(size) int64) int64 {
+		return d.peak(d.here, share{
+			unit: func(g *group) int64 { return resource(g.size()) },
+			held: func(vm site.VM) int64 { return resource(sizeOf(vm)) },
+		})
+	}
 	return size{
-		vcpus:   d.peak(d.here, one.vcpus, func(vm site.VM) int64 { return sizeOf(vm).vcpus }),
-		memory:  d.peak(d.here, one.memory, func(vm site.VM) int64 { return sizeOf(vm).memory }),
-		storage: d.peak(d.here, one.storage, func(vm site.VM) int64 { return sizeOf(vm).storage }),
+		vcpus:   of(func(s size) int64 { return s.vcpus }),
+		memory:  of(func(s size) int64 { return s.memory }),
+		storage: of(func(s size) int64 { return s.storage }),
 	}
 }
 
 // machines are how many there are more than now.
 func (d demand) machines() int {
-	return int(d.peak(d.here, 1, func(site.VM) int64 { return 1 }))
+	one := share{unit: func(*group) int64 { return 1 }, held: func(site.VM) int64 { return 1 }}
+	return int(d.peak(d.here, one))
 }
 
 // more of them are there in the end, too.

@@ -12,8 +12,9 @@ type rollout struct {
 	group group
 	// spots are the places of the group that are known.
 	spots []spot
-	// have are the machines that it has.
-	have []site.VM
+	// have are the machines that it has, before is what it was made of; nil when that is not known, or it was not there.
+	have   []site.VM
+	before *group
 	// coming machines, of which added were not there; the others are replaced. wanted are all in the end.
 	coming, added, wanted int
 	// surging is how many more than wanted there may be.
@@ -42,7 +43,7 @@ func (c *checks) rollouts() []*rollout {
 // are not known, by what it was made of before; and if that is not known either, all are, so that nothing is called short
 // without reason.
 func (c *checks) rollout(g group, n int) *rollout {
-	r := &rollout{group: g, coming: n, added: n, have: c.machinesOf(g)}
+	r := &rollout{group: g, coming: n, added: n, have: c.machinesOf(g), before: c.groupBefore(g)}
 	for _, p := range g.places {
 		if found := c.Site.FindElements(p.element); len(found) == 1 {
 			r.spots = append(r.spots, spot{place: p, element: found[0]})
@@ -81,18 +82,30 @@ func (r *rollout) spread() {
 	}
 }
 
-// peak is what the group takes at some of its places on top of what it has taken there, when that is most. A machine that
-// comes takes unit, and one that goes gives back what held says of it.
+// share of a resource that one machine takes.
+type share struct {
+	// unit is for a machine of a group.
+	unit func(*group) int64
+	// held is what a VM has.
+	held func(site.VM) int64
+}
+
+// peak is what the group takes of a resource at some of its places on top of what it has taken there, when that is most.
 //
 // Old machines make room for new ones one by one, and in an order that is not known: so those stay longest that hold the
-// most. New ones are spread evenly; by how much old ones are not, new ones are more at a place than old ones there.
-func (r *rollout) peak(at func(spot) bool, unit int64, held func(site.VM) int64) int64 {
-	var old []int64
+// most. A rollout that is under way may first exchange them for what the group was made of before. New ones are spread
+// evenly, whatever the old ones were.
+func (r *rollout) peak(at func(spot) bool, of share) int64 {
+	unit, former := of.unit(&r.group), int64(0)
+	if r.before != nil {
+		former = of.unit(r.before)
+	}
+	var old []int64 // what each may hold when it is among the last
 	var all int64
 	for _, vm := range r.have {
 		if slices.ContainsFunc(r.spots, func(s spot) bool { return s.element.ExtID == vm.Element && at(s) }) {
-			old = append(old, held(vm))
-			all += held(vm)
+			old = append(old, max(of.held(vm), former))
+			all += of.held(vm)
 		}
 	}
 	slices.SortFunc(old, func(a, b int64) int { return cmp.Compare(b, a) })
@@ -106,9 +119,9 @@ func (r *rollout) peak(at func(spot) bool, unit int64, held func(site.VM) int64)
 	fresh, together := added, len(old)+added
 	if r.coming > r.added {
 		known := len(r.spots)
-		share := places*(r.wanted/known) + min(places, r.wanted%known)
-		fresh = min(r.coming, max(added, share))
-		together = min(r.wanted+r.surging, max(len(old)+added+r.surging, share))
+		even := places*(r.wanted/known) + min(places, r.wanted%known)
+		fresh = min(r.coming, max(added, even))
+		together = min(r.wanted+r.surging, max(len(old)+added+r.surging, even))
 	}
 	var most int64
 	for n := 1; n <= fresh; n++ {

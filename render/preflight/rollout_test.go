@@ -71,6 +71,15 @@ func TestPeakOfRollouts(t *testing.T) {
 			},
 			map[string]int64{"PE-1": 20},
 		},
+		"UnderWay": {
+			"a rollout that is not over makes machines of 8 still: 2 x 10 and 8, where 2 x 6 were",
+			func(w *world) {
+				w.before()
+				w.workers(6, 6)
+				w.machine(poolTemplate)["memorySize"] = "10Gi"
+			},
+			map[string]int64{"PE-1": 16},
+		},
 		"Moved": {
 			"old machines on another Prism Element make no room on this one",
 			func(w *world) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -134,7 +133,8 @@ func (d *demo) startOperator(ctx context.Context) error {
 	return d.world.Run(ctx, operatorName, binary, args, func(ctx context.Context) error { return ready(ctx, "http://"+health+"/readyz") })
 }
 
-// build builds Refract into the cache of the test world, where it is found ready the next time.
+// build builds Refract into the cache of the test world, where it is found ready the next time; as the tests build it, so
+// that most of it is compiled once.
 func (d *demo) build(ctx context.Context) (string, error) {
 	done := d.busy(ctx, "building refract")
 	builder, err := controlplane.New(ctx, nil)
@@ -142,11 +142,8 @@ func (d *demo) build(ctx context.Context) (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(filepath.Dir(builder.Cache), "demo", operatorName)
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".") //nolint:gosec // our own sources
-	cmd.Dir = rig.Root()
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building refract: %w: %s", err, out)
+	if err := rig.Build(ctx, rig.Root(), binary); err != nil {
+		return "", err
 	}
 	done()
 	return binary, nil

@@ -2,6 +2,7 @@ package truth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,11 +193,12 @@ func paused(t *testing.T, s *stage) {
 	base := s.decode(s.file.Text())
 	changed := s.with(t, change{at(workers, "machine", "memory"), "10Gi"})
 	offline := s.offline(t, base, s.decode(changed))
-	exact, err := s.exact(t.Context(), base, s.decode(changed), false)
+	exact, err := s.exact(t.Context(), base, s.decode(changed), s.look(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := s.count()
+	watched := s.watchRoom()
 	if refused := s.decided(s.Push("a change while paused", s.tree(changed))); refused != "" {
 		t.Fatal(refused)
 	}
@@ -212,8 +214,8 @@ func paused(t *testing.T, s *stage) {
 	}
 	s.keep(on)
 	s.settle(s.decode(on))
-	actual := outcome{machines: s.count().since(before)}
-	wrong := append(offline.differences("offline", actual), exact.differences("exact", actual)...)
+	actual := outcome{machines: s.count().since(before), room: watched()}
+	wrong := slices.Concat(offline.differences("offline", actual), exact.differences("exact", actual), exact.short(actual.room))
 	tally.add(offline, exact, actual, len(wrong))
 	if len(wrong) > 0 {
 		t.Errorf("a change while paused, seed %d: %s%s", seed, strings.Join(wrong, "; "), exact.says())

@@ -15,6 +15,8 @@ type figures struct {
 	scenarios, refused int
 	// recreated and removed machines as the offline and the exact plans said, and as it came.
 	offline, exact, actual count
+	// rolled counts scenarios that were carried out and took room; memory at their peaks, in GiB, as the exact plans said, and as it came.
+	rolled, exactPeak, actualPeak int64
 	// differences between a plan and what came.
 	differences int
 }
@@ -29,6 +31,11 @@ func (f *figures) add(offline, exact prediction, actual outcome, differences int
 	f.offline = f.offline.plus(offline.total())
 	f.exact = f.exact.plus(exact.total())
 	f.actual = f.actual.plus(actual.total())
+	if actual.refused == "" && exact.refused == "" && actual.total() != (count{}) {
+		f.rolled++
+		f.exactPeak += exact.room().memory()
+		f.actualPeak += actual.room.memory()
+	}
 	f.differences += differences
 }
 
@@ -37,7 +44,8 @@ func (f *figures) String() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return fmt.Sprintf("truth: seed %d: %d scenarios, %d of them refused; machines re-created and removed: %s predicted from the files, "+
-		"%s predicted exactly, %s actually; %d differences", seed, f.scenarios, f.refused, f.offline, f.exact, f.actual, f.differences)
+		"%s predicted exactly, %s actually; GiB at the peaks of %d rollouts: at most %d predicted, %d actually; %d differences",
+		seed, f.scenarios, f.refused, f.offline, f.exact, f.actual, f.rolled, f.exactPeak, f.actualPeak, f.differences)
 }
 
 // count is what happens to the machines of one owner.

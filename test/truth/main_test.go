@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		seed = given
 	}
 	log.SetOutput(io.Discard) // the Git servers log every request
-	code := rig.Run(m, &shared, world.Options{Managers: true, Model: site()}, controllers.Options{InventoryInterval: 5 * time.Second})
+	code := rig.Run(m, &shared, world.Options{Managers: true, Model: model()}, controllers.Options{InventoryInterval: 5 * time.Second})
 	fmt.Println(tally.String())
 	os.Exit(code)
 }
@@ -61,8 +61,8 @@ func random(shape string) *rand.Rand {
 // ids are the UUIDs of what the files name so.
 var ids = map[string]string{}
 
-// site is the default model with UUIDs that the files can name, and with two of everything that a field may be changed to.
-func site() simulator.Model {
+// model is the default model with UUIDs that the files can name, and with two of everything that a field may be changed to.
+func model() simulator.Model {
 	m := simulator.DefaultModel()
 	for i := range m.PrismElements {
 		for j := range m.PrismElements[i].Hosts {

@@ -15,6 +15,7 @@ import (
 	"github.com/refract-dev/refract/controllers/kube"
 	"github.com/refract-dev/refract/render/fleet"
 	"github.com/refract-dev/refract/render/plan/view"
+	"github.com/refract-dev/refract/render/site"
 )
 
 // prediction is what a plan says of one cluster.
@@ -76,12 +77,16 @@ func (s *stage) offline(t *testing.T, base, head fleet.Fleet) prediction {
 	return predicted(report)
 }
 
-// exact plans against what is live.
-func (s *stage) exact(ctx context.Context, base, head fleet.Fleet, all bool) (prediction, error) {
+// exact plans against what is live, and sums what is needed of Prism Central where there is a sight of it.
+func (s *stage) exact(ctx context.Context, base, head fleet.Fleet, seen *sight) (prediction, error) {
 	scene := flow.Scene{
 		Namespace: s.Namespace, Mirrors: map[string]*v1alpha1.NutanixClusterSpec{}, Fleet: &v1alpha1.Fleet{},
 		Gather: func(c *v1alpha1.NutanixClusterSpec) flow.Gatherer { return s.cluster(c) },
-		Try:    s.try, All: all,
+		Try:    s.try, All: seen == nil,
+	}
+	if seen != nil {
+		scene.Sites = func(string) (*site.Inventory, string) { return seen.inventory, "" }
+		scene.Owned = func(string) map[string]bool { return seen.owned }
 	}
 	clusters, profiles, accounts := &v1alpha1.NutanixClusterSpecList{}, &v1alpha1.ClusterProfileList{}, &v1alpha1.CloudAccountList{}
 	for _, list := range []client.ObjectList{clusters, profiles, accounts} {

@@ -118,6 +118,8 @@ type outcome struct {
 	// refused is what the Fleet says about a revision that it did not accept.
 	refused  string
 	machines map[string]count
+	// room is the most that machines took beyond what they took before.
+	room room
 }
 
 func (o outcome) total() count { return total(o.machines) }
@@ -190,7 +192,8 @@ func (s *stage) run(t *testing.T, sc scenario) outcome {
 	scene.T, on.Scene = t, &scene
 	base, head := on.decode(on.file.Text()), on.decode(sc.text)
 	offline := on.offline(t, base, head)
-	exact, err := on.exact(t.Context(), base, head, false)
+	watched := on.watchRoom()
+	exact, err := on.exact(t.Context(), base, head, on.look(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,10 +209,15 @@ func (s *stage) run(t *testing.T, sc scenario) outcome {
 	}
 	after := on.count()
 	actual.machines = after.since(before)
+	actual.room = watched()
 	wrong := append(offline.differences("offline", actual), exact.differences("exact", actual)...)
+	if actual.refused == "" && !sc.still {
+		wrong = append(wrong, exact.short(actual.room)...)
+	}
 	tally.add(offline, exact, actual, len(wrong))
-	t.Logf("%s: offline %s, exact %s, actual %s%s (%s)", sc.name, offline.total(), exact.total(), actual.total(),
-		map[bool]string{true: ", refused"}[actual.refused != ""], time.Since(begin).Round(time.Second))
+	t.Logf("%s: offline %s, exact %s, actual %s%s; GiB at the peak: offline %d, exact %d, actual %d (%s)", sc.name, offline.total(), exact.total(),
+		actual.total(), map[bool]string{true: ", refused"}[actual.refused != ""], offline.room().memory(), exact.room().memory(), actual.room.memory(),
+		time.Since(begin).Round(time.Second))
 	for _, w := range wrong {
 		t.Errorf("%s on %s, seed %d: %s\nexact plan:%s\noffline plan:%s", sc.name, on.name, seed, w, exact.says(), offline.says())
 	}
@@ -281,7 +289,7 @@ func (s *stage) settled(head fleet.Fleet) error {
 	if !h.Done {
 		return fmt.Errorf("waiting for %v", h.Waiting)
 	}
-	left, err := s.exact(s.T.Context(), head, head, true)
+	left, err := s.exact(s.T.Context(), head, head, nil)
 	if err != nil {
 		return err
 	}
