@@ -58,32 +58,36 @@ func (p Proposal) Coming() map[string]int {
 		if !ownsMachines(o) {
 			continue
 		}
-		if n := added(p.liveOf(o), o); n > 0 {
+		if n := added(p.pairOf(o), o); n > 0 {
 			coming[kindName(o)] += n
 		}
 	}
 	return coming
 }
 
-// liveOf is what is live of a wanted object; nil when nothing is.
-func (p Proposal) liveOf(want *unstructured.Unstructured) *unstructured.Unstructured {
+// pairOf is the pair of a wanted object; empty when nothing was asked about it.
+func (p Proposal) pairOf(want *unstructured.Unstructured) plan.Pair {
 	for _, pair := range p.Pairs {
 		if pair.Want == want {
-			return pair.Live
+			return pair
 		}
 	}
-	return nil
+	return plan.Pair{}
 }
 
-// added is how many machines more a control plane or pool is to have. Without a number that is an autoscaler's to say.
-func added(live, want *unstructured.Unstructured) int {
+// added is how many machines more a control plane or pool is to have. Of an autoscaled pool, which wants no number, a dry
+// run tells: Cluster API moves it between new bounds. Without one that is an autoscaler's to say.
+func added(pair plan.Pair, want *unstructured.Unstructured) int {
 	have := int64(0)
-	if live != nil {
-		have, _ = replicas(live)
+	if pair.Live != nil {
+		have, _ = replicas(pair.Live)
 	}
 	n, given := replicas(want)
+	if !given && pair.DryRun != nil {
+		n, given = replicas(pair.DryRun)
+	}
 	switch {
-	case !given && live != nil:
+	case !given && pair.Live != nil:
 		return 0
 	case !given:
 		n = 1

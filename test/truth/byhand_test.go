@@ -112,6 +112,12 @@ func autoscaled(t *testing.T, s *stage) {
 		t.Errorf("the pool has size %d, and the autoscaler chose 2", size)
 	}
 	s.scale(t, "hand-burst", 1)
+	s.apply(t, "a higher bound", change{at(burst, "autoscaling", "min"), int64(2)})
+	if size := s.count().size["MachineDeployment/hand-burst"]; size != 2 {
+		t.Errorf("the pool has size %d below the bound 2", size)
+	}
+	s.apply(t, "the bound as it was", change{at(burst, "autoscaling", "min"), int64(1)})
+	s.scale(t, "hand-burst", 1)
 }
 
 // scale writes to the scale subresource, as the cluster autoscaler does, and waits.
