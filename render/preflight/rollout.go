@@ -97,15 +97,20 @@ type share struct {
 // evenly, whatever the old ones were.
 func (r *rollout) peak(at func(spot) bool, of share) int64 {
 	unit, former := of.unit(&r.group), int64(0)
-	if r.before != nil {
+	rolls := r.coming > r.added
+	if rolls && r.before != nil {
 		former = of.unit(r.before)
 	}
 	var old []int64 // what each may hold when it is among the last
 	var all int64
 	for _, vm := range r.have {
 		if slices.ContainsFunc(r.spots, func(s spot) bool { return s.element.ExtID == vm.Element && at(s) }) {
-			old = append(old, max(of.held(vm), former))
-			all += of.held(vm)
+			held := of.held(vm)
+			all += held
+			if running(vm) {
+				held = max(held, former)
+			}
+			old = append(old, held)
 		}
 	}
 	slices.SortFunc(old, func(a, b int64) int { return cmp.Compare(b, a) })
@@ -117,7 +122,7 @@ func (r *rollout) peak(at func(spot) bool, of share) int64 {
 		}
 	}
 	fresh, together := added, len(old)+added
-	if r.coming > r.added {
+	if rolls {
 		known := len(r.spots)
 		even := places*(r.wanted/known) + min(places, r.wanted%known)
 		fresh = min(r.coming, max(added, even))

@@ -80,6 +80,26 @@ func TestPeakOfRollouts(t *testing.T) {
 			},
 			map[string]int64{"PE-1": 16},
 		},
+		"OnlyMore": {
+			"machines that stay are no news, whatever they were made of",
+			func(w *world) {
+				w.before()
+				w.workers(6, 6)
+				w.pool(3, nil)
+				w.in.Machines = map[string]int{"MachineDeployment/edge-01-workers": 1}
+			},
+			map[string]int64{"PE-1": 8},
+		},
+		"OneIsOff": {
+			"one that is off takes nothing before it is replaced: 2 x 10 and 8, where 8 was",
+			func(w *world) {
+				w.before()
+				w.workers(8, 8)
+				w.site().VMs[1].Power = site.PowerOff
+				w.machine(poolTemplate)["memorySize"] = "10Gi"
+			},
+			map[string]int64{"PE-1": 20},
+		},
 		"Moved": {
 			"old machines on another Prism Element make no room on this one",
 			func(w *world) {
