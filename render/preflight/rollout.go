@@ -96,24 +96,46 @@ type share struct {
 // most. A rollout that is under way may first exchange them for what the group was made of before. New ones are spread
 // evenly, whatever the old ones were.
 func (r *rollout) peak(at func(spot) bool, of share) int64 {
-	unit, former := of.unit(&r.group), int64(0)
-	rolls := r.coming > r.added
-	if rolls && r.before != nil {
+	unit := of.unit(&r.group)
+	old, now := r.old(at, of)
+	fresh, together := r.bounds(at, len(old))
+	var most int64
+	for n := 1; n <= fresh; n++ {
+		taken := int64(n) * unit
+		for _, held := range old[:min(len(old), max(0, together-n))] {
+			taken += held
+		}
+		most = max(most, taken-now)
+	}
+	return most
+}
+
+// rolls says whether machines are replaced.
+func (r *rollout) rolls() bool { return r.coming > r.added }
+
+// old is what the machines at some places may hold while they are among the last, the most first, and what all hold now.
+func (r *rollout) old(at func(spot) bool, of share) (old []int64, now int64) {
+	former := int64(0)
+	if r.rolls() && r.before != nil {
 		former = of.unit(r.before)
 	}
-	var old []int64 // what each may hold when it is among the last
-	var all int64
 	for _, vm := range r.have {
-		if slices.ContainsFunc(r.spots, func(s spot) bool { return s.element.ExtID == vm.Element && at(s) }) {
-			held := of.held(vm)
-			all += held
-			if running(vm) {
-				held = max(held, former)
-			}
-			old = append(old, held)
+		if !slices.ContainsFunc(r.spots, func(s spot) bool { return s.element.ExtID == vm.Element && at(s) }) {
+			continue
 		}
+		held := of.held(vm)
+		now += held
+		if running(vm) {
+			held = max(held, former)
+		}
+		old = append(old, held)
 	}
 	slices.SortFunc(old, func(a, b int64) int { return cmp.Compare(b, a) })
+	return old, now
+}
+
+// bounds are how many new machines come to some places where so many old ones are, and how many there may be of both.
+func (r *rollout) bounds(at func(spot) bool, old int) (fresh, together int) {
 	places, added := 0, 0
 	for _, s := range r.spots {
 		if at(s) {
@@ -121,23 +143,12 @@ func (r *rollout) peak(at func(spot) bool, of share) int64 {
 			added += s.added
 		}
 	}
-	fresh, together := added, len(old)+added
-	if rolls {
-		known := len(r.spots)
-		even := places*(r.wanted/known) + min(places, r.wanted%known)
-		fresh = min(r.coming, max(added, even))
-		together = min(r.wanted+r.surging, max(len(old)+added+r.surging, even))
+	if places == 0 || !r.rolls() {
+		return added, old + added
 	}
-	var most int64
-	for n := 1; n <= fresh; n++ {
-		left := min(len(old), max(0, together-n))
-		var staying int64
-		for _, h := range old[:left] {
-			staying += h
-		}
-		most = max(most, int64(n)*unit+staying-all)
-	}
-	return most
+	known := len(r.spots)
+	even := places*(r.wanted/known) + min(places, r.wanted%known)
+	return min(r.coming, max(added, even)), min(r.wanted+r.surging, max(old+added+r.surging, even))
 }
 
 // imaginedMachines are those of a group whose VMs are not known: of what it was made before, or as it is to be.
