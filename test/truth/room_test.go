@@ -114,9 +114,13 @@ func (s *stage) look(t *testing.T) *sight {
 		t.Fatal(err)
 	}
 	defer door.Close()
+	machines := map[string]bool{}
+	for _, m := range s.Objects(core, "Machine", s.name) {
+		machines[m.GetName()] = true
+	}
 	owned := map[string]bool{}
 	for _, vm := range s.vms() {
-		owned[vm.ExtID] = true
+		owned[vm.ExtID] = machines[vm.Name]
 	}
 	return &sight{door.Inventory(t.Context()), owned}
 }

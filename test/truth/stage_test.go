@@ -182,6 +182,9 @@ type scenario struct {
 	text string
 	// still: nothing is carried out, since the cluster is paused or suspended.
 	still bool
+	// underway: another rollout is. Cluster API counts its machines no more once they are being deleted, and what their VMs
+	// take till they are gone comes on top of what a plan says.
+	underway bool
 }
 
 // run plans a change, pushes it, waits until it is carried out or refused, and compares.
@@ -211,7 +214,7 @@ func (s *stage) run(t *testing.T, sc scenario) outcome {
 	actual.machines = after.since(before)
 	actual.room = watched()
 	wrong := append(offline.differences("offline", actual), exact.differences("exact", actual)...)
-	if actual.refused == "" && !sc.still {
+	if actual.refused == "" && !sc.still && !sc.underway {
 		wrong = append(wrong, exact.short(actual.room)...)
 	}
 	tally.add(offline, exact, actual, len(wrong))

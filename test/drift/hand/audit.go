@@ -81,8 +81,10 @@ func (s *Scene) Idle(intervals int) {
 		before := s.Writes(time.Time{})
 		more(2, "two intervals")
 		writes := s.Writes(time.Time{})
-		if n := len(writes); n > 0 {
-			begin = writes[n-1].At
+		for _, w := range writes { // the log is in the order of the answers
+			if w.At.After(begin) {
+				begin = w.At
+			}
 		}
 		if len(writes) > len(before) {
 			return fmt.Errorf("it wrote %v", writes[len(before):])
